@@ -1,0 +1,259 @@
+package boot
+
+import (
+	"errors"
+	"io/fs"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/coredhcp-netboot/suite/internal/conf"
+	"github.com/coredhcp-netboot/suite/internal/netboot"
+)
+
+// compiler turns what was written into what is understood, and gathers what is wrong with it.
+type compiler struct {
+	path     string
+	problems conf.Problems
+	warnings conf.Problems
+
+	base    string // http, without a slash at its end
+	server4 netip.Addr
+	server6 netip.Addr
+	dirs    []string // firmware directories that exist
+}
+
+// compile goes on behind mistakes of decoding, so that one run shows all of both kinds.
+func compile(path string, f *File, decoding error) (*Policy, error) {
+	var mistakes conf.Problems
+	if decoding != nil && (!errors.As(decoding, &mistakes) || !mistakes.Located()) {
+		return nil, decoding // nothing was decoded
+	}
+	c := &compiler{path: path}
+	p := &Policy{
+		Preference:  255,
+		defaultArch: netboot.ArchUnknown,
+		byMAC:       make(map[netboot.MAC]*answer, len(f.Hosts)),
+		byUUID:      make(map[netboot.UUID]*answer),
+	}
+	c.site(f, p)
+	if len(f.Rules) == 0 && len(f.Hosts) == 0 {
+		c.problems.AddAbsence(conf.Pos{File: path}, "has neither rules nor hosts, so no machine would boot; add a rule such as - {arch: bios, file: undionly.kpxe}")
+	}
+	for i := range f.Rules {
+		c.rule(&f.Rules[i], p)
+	}
+	firstMAC, firstUUID := map[netboot.MAC]conf.Pos{}, map[netboot.UUID]conf.Pos{}
+	for i := range f.Hosts {
+		c.host(&f.Hosts[i], p, firstMAC, firstUUID)
+	}
+	p.Warnings = c.warnings
+	if err := mistakes.With(c.problems).Err(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// site reads what holds for the whole map.
+func (c *compiler) site(f *File, p *Policy) {
+	if f.Preference != nil {
+		p.Preference = *f.Preference
+	}
+	switch f.Mode.V {
+	case "", "full":
+	case "proxy":
+		c.problems.Add(f.Mode.Pos, "mode proxy needs a server on port 4011, which this version does not have; use full, and give addresses with this server")
+	default:
+		c.problems.Add(f.Mode.Pos, "mode %q is unknown; use full", f.Mode.V)
+	}
+	if f.DefaultArch.V != "" {
+		if codes, err := netboot.ParseArch(f.DefaultArch.V); err != nil {
+			c.problems.Add(f.DefaultArch.Pos, "%v", err)
+		} else {
+			p.defaultArch = codes[0]
+		}
+	}
+	c.server4, c.server6 = c.servers(f.NextServer.V, f.NextServer.Pos)
+	if f.HTTP.V != "" {
+		c.base = strings.TrimRight(f.HTTP.V, "/")
+		u, err := url.Parse(strings.ReplaceAll(c.base, "{server}", "0"))
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+			c.problems.Add(f.HTTP.Pos, "http %q is no base for names; write it like http://192.0.2.1:8080 (or http://{server}:8080)", f.HTTP.V)
+			c.base = ""
+		} else if _, err := netip.ParseAddr(u.Hostname()); err != nil && u.Hostname() != "0" {
+			c.warnings.Add(f.HTTP.Pos, "http names the host %q: HTTP firmware drops the offer unless it also carries name servers; put the plugin dns before boot, or use an address", u.Hostname())
+		}
+	}
+	for _, d := range f.Firmware {
+		c.firmwareDir(d)
+	}
+}
+
+func (c *compiler) firmwareDir(d conf.At[string]) {
+	dir := conf.Resolve(c.path, d.V)
+	switch st, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		c.warnings.Add(d.Pos, "firmware directory %s does not exist; create it, or remove the line: names cannot be looked up there", dir)
+	case err != nil:
+		c.problems.Add(d.Pos, "firmware directory %s cannot be read: %v; correct its permissions", dir, errors.Unwrap(err))
+	case !st.IsDir():
+		c.problems.Add(d.Pos, "firmware directory %s is a file; name the directory that holds it", dir)
+	default:
+		if _, err := os.ReadDir(dir); err != nil {
+			c.problems.Add(d.Pos, "firmware directory %s cannot be read: %v; correct its permissions (chmod a+rx)", dir, errors.Unwrap(err))
+			return
+		}
+		c.dirs = append(c.dirs, dir)
+	}
+}
+
+// servers sorts the addresses by family; what is left out is auto.
+func (c *compiler) servers(list conf.List[server], at conf.Pos) (v4, v6 netip.Addr) {
+	for _, s := range list {
+		slot := &v4
+		if s.addr.Is6() {
+			slot = &v6
+		}
+		if s.addr.IsValid() && slot.IsValid() {
+			c.problems.Add(at, "has two servers of one family, %s and %s; a client takes one: remove the other", slot, s.addr)
+		}
+		if s.addr.IsValid() {
+			*slot = s.addr
+		}
+	}
+	return v4, v6
+}
+
+func (c *compiler) rule(r *Rule, p *Policy) {
+	if !r.given() {
+		c.problems.AddAbsence(r.Match.Pos, "the rule gives nothing; add file, profile, options, ipxe-options or ignore: true")
+	}
+	a := c.answer(&r.Give, r.Match.Pos)
+	a.asksForIPXE = r.asksForIPXE()
+	if a.file != nil && a.file.isIPXE {
+		c.loops(r, r.Give.File.V)
+	}
+	p.need6(a)
+	p.rules = append(p.rules, rule{c.match(&r.Match), *a})
+}
+
+// loops looks at a rule that gives iPXE: whom it would give it to again and again.
+func (c *compiler) loops(r *Rule, name string) {
+	for _, class := range r.UserClass {
+		if class.matches("iPXE") || class.matches("gPXE") {
+			c.problems.Add(r.Match.Pos, "every iPXE has the user class %q, so it would be handed %s for ever; give it a script, or match lacks: [http] for builds that need a better one", class.String(), name)
+			return
+		}
+	}
+	switch {
+	case len(r.Lacks) > 0:
+	case len(r.UserClass) > 0:
+		c.warnings.Add(r.Match.Pos, "an iPXE whose script set the user class %q would be handed %s again and again; make sure that the second stage has another class", r.UserClass[0].String(), name)
+	case r.IPXE != nil && *r.IPXE || len(r.Features) > 0:
+		c.problems.Add(r.Match.Pos, "iPXE is never handed iPXE again, so this rule would never answer; give it a script, or match lacks: [http] for builds that need a better one")
+	}
+}
+
+func (c *compiler) host(h *Host, p *Policy, firstMAC map[netboot.MAC]conf.Pos, firstUUID map[netboot.UUID]conf.Pos) {
+	if len(h.MAC) == 0 && len(h.UUID) == 0 {
+		c.problems.AddAbsence(h.Pos, "the host has neither mac nor uuid; add the one that the machine's firmware shows")
+	}
+	if !h.given() {
+		c.problems.AddAbsence(h.Pos, "the host gives nothing; add file, profile, options, ipxe-options or ignore: true")
+	}
+	a := c.answer(&h.Give, h.Pos)
+	p.need6(a)
+	for _, m := range h.MAC {
+		if !m.V.Known() {
+			continue // it could not be read, or is all zeros
+		}
+		if first, taken := firstMAC[m.V.MAC]; taken {
+			c.problems.Add(m.Pos, "mac %s already has an answer on line %d; keep one of the two", m.V, first.Line)
+			continue
+		}
+		firstMAC[m.V.MAC] = m.Pos
+		p.byMAC[m.V.MAC] = a
+	}
+	for _, u := range h.UUID {
+		if !u.V.Known() {
+			continue
+		}
+		if first, taken := firstUUID[u.V.UUID]; taken {
+			c.problems.Add(u.Pos, "uuid %s already has an answer on line %d; keep one of the two", u.V, first.Line)
+			continue
+		}
+		firstUUID[u.V.UUID] = u.Pos
+		p.byUUID[u.V.UUID] = a
+	}
+}
+
+// need6 notes an answer that DHCPv6 can give only with our own address in it.
+func (p *Policy) need6(a *answer) {
+	if p.auto6 == "" && !a.server6.IsValid() && !a.ignore &&
+		(a.file != nil && a.file.needsServer6() || a.file == nil && a.profile == netboot.ProfileRaspberryPi) {
+		p.auto6 = a.because
+	}
+}
+
+func (c *compiler) answer(g *Give, at conf.Pos) *answer {
+	a := &answer{
+		because: at.String(),
+		ignore:  g.Ignore,
+		server4: c.server4, server6: c.server6,
+		serverName: g.ServerName.V,
+		options4:   g.Options.for4(), options6: g.Options.for6(),
+		ipxe: g.IPXEOptions.bytes(),
+	}
+	if len(g.Server) > 0 {
+		a.server4, a.server6 = c.servers(g.Server, at)
+	}
+	if n := len(g.ServerName.V); n > netboot.MaxServerName {
+		c.problems.Add(g.ServerName.Pos, "server-name has %d bytes; the header holds %d: shorten it", n, netboot.MaxServerName)
+	}
+	switch g.Profile.V {
+	case "":
+	case "raspberry-pi":
+		a.profile = netboot.ProfileRaspberryPi
+	default:
+		c.problems.Add(g.Profile.Pos, "profile %q is unknown; use raspberry-pi", g.Profile.V)
+	}
+	if g.Ignore && (g.File.V != "" || g.Profile.V != "" || len(g.Options) > 0 || len(g.IPXEOptions) > 0) {
+		c.problems.Add(at, "ignore: true gives no boot answer, yet other answers stand beside it; remove the one or the others")
+	}
+	c.file(g, a)
+	return a
+}
+
+func (c *compiler) file(g *Give, a *answer) {
+	if g.File.V == "" {
+		return
+	}
+	f, err := newFile(g.File.V, c.base, a.server6)
+	if err != nil {
+		c.problems.Add(g.File.Pos, "%v", err)
+		return
+	}
+	a.file = f
+	if f.scheme == "" && f.name.template == nil {
+		c.lookUp(g.File)
+	}
+	if len(g.File.V) > netboot.MaxHeaderFile && f.scheme == "" {
+		c.warnings.Add(g.File.Pos, "file has %d bytes; what stands in the header's file field is at most %d long, and PXE ROMs read no other: shorten it", len(g.File.V), netboot.MaxHeaderFile)
+	}
+}
+
+// lookUp warns of a file that is in none of the firmware directories. It is no error here: a site whose firmware was
+// deleted must still get its addresses.
+func (c *compiler) lookUp(name conf.At[string]) {
+	if len(c.dirs) == 0 {
+		return
+	}
+	for _, dir := range c.dirs {
+		if st, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name.V))); err == nil && st.Mode().IsRegular() {
+			return
+		}
+	}
+	c.warnings.Add(name.Pos, "file %q is in none of the firmware directories %s; copy it there, or correct the name", name.V, strings.Join(c.dirs, ", "))
+}

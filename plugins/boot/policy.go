@@ -1,0 +1,196 @@
+package boot
+
+import (
+	"net/netip"
+
+	"github.com/coredhcp-netboot/suite/internal/conf"
+	"github.com/coredhcp-netboot/suite/internal/netboot"
+)
+
+// Policy is a boot map, understood: immutable, and safe for any number of readers.
+type Policy struct {
+	// Warnings are places where the map does what it says, but perhaps not what was meant.
+	Warnings conf.Problems
+	// Preference goes into every DHCPv6 ADVERTISE; 0: none.
+	Preference uint8
+
+	// auto6 is the first entry whose answer needs our own IPv6 address; empty: none does.
+	auto6 string
+
+	defaultArch netboot.Arch // ArchUnknown: none
+	byMAC       map[netboot.MAC]*answer
+	byUUID      map[netboot.UUID]*answer
+	rules       []rule
+}
+
+type rule struct {
+	match  match
+	answer answer
+}
+
+// match is a conjunction; each condition knows the word that it stands for.
+type match []condition
+
+type condition struct {
+	word  Reason
+	holds func(*netboot.Client) bool
+}
+
+// refuses is the first condition that does not hold, or ReasonNone.
+func (m match) refuses(c *netboot.Client) Reason {
+	for i := range m {
+		if !m[i].holds(c) {
+			return m[i].word
+		}
+	}
+	return ReasonNone
+}
+
+// answer is what a rule or a host gives, prepared for every kind of client, so that deciding only selects.
+type answer struct {
+	because string
+	ignore  bool
+
+	file        *file // nil: none
+	asksForIPXE bool  // iPXE may get iPXE
+
+	server4, server6   netip.Addr // invalid: auto
+	serverName         string
+	options4, options6 []netboot.Option
+	ipxe               []byte
+	profile            netboot.Profile
+}
+
+// Trace hears why an entry of the map, named by its place, was passed over.
+type Trace func(c *netboot.Client, entry string, why Reason)
+
+// Decide finds the answer for a client: its host entry's, or else that of the first rule that matches and whose file
+// the client can fetch and run. False: this client gets no boot answer. It fills in the site's default architecture
+// where the client told none, and changes nothing else.
+func (p *Policy) Decide(c *netboot.Client) (netboot.Answer, bool) { return p.DecideTraced(c, nil) }
+
+// DecideTraced is Decide, telling trace about each entry that was considered and did not answer.
+func (p *Policy) DecideTraced(c *netboot.Client, trace Trace) (netboot.Answer, bool) {
+	if !c.Boots() {
+		return netboot.Answer{}, false
+	}
+	if p.defaultArch != netboot.ArchUnknown {
+		c.Assume(p.defaultArch)
+	}
+	if a := p.host(c); a != nil {
+		if out, why := a.give(c); why == ReasonNone {
+			return out, !a.ignore
+		} else if trace != nil {
+			trace(c, a.because, why)
+		}
+	}
+	for i := range p.rules {
+		r := &p.rules[i]
+		why := r.match.refuses(c)
+		if why == ReasonNone {
+			var out netboot.Answer
+			if out, why = r.answer.give(c); why == ReasonNone {
+				return out, !r.answer.ignore
+			}
+		}
+		if trace != nil {
+			trace(c, r.answer.because, why)
+		}
+	}
+	return netboot.Answer{}, false
+}
+
+func (p *Policy) host(c *netboot.Client) *answer {
+	if c.MAC.Known() {
+		if a := p.byMAC[c.MAC]; a != nil {
+			return a
+		}
+	}
+	if c.UUID.Known() {
+		return p.byUUID[c.UUID]
+	}
+	return nil
+}
+
+// give is the answer in the form that this client takes, or why it cannot have it.
+func (a *answer) give(c *netboot.Client) (netboot.Answer, Reason) {
+	out := netboot.Answer{Because: a.because}
+	if a.ignore {
+		return out, ReasonNone
+	}
+	out.Firmware = c.Firmware
+	out.Profile = a.profile
+	server, options := a.server4, a.options4
+	if c.V6 {
+		server, options = a.server6, a.options6
+	}
+	if !server.IsValid() {
+		server = c.Local
+	}
+	if !server.IsValid() && !c.V6 {
+		return out, ReasonNoServer
+	}
+	out.Server, out.Options, out.ServerName = server, options, a.serverName
+	if c.Firmware == netboot.FirmwareIPXE {
+		out.IPXE = a.ipxe
+	}
+	if a.file == nil {
+		if c.V6 && a.profile == netboot.ProfileRaspberryPi && server.IsValid() {
+			out.File = "tftp://" + addrText(server) + "/" // a Pi takes the host from the URL and asks for its own names
+		}
+		return out, ReasonNone
+	}
+	if a.file.isIPXE && c.Firmware == netboot.FirmwareIPXE && !a.asksForIPXE {
+		return out, ReasonLoop
+	}
+	var why Reason
+	out.File, why = a.file.form(c, server)
+	return out, why
+}
+
+// Reason is why an entry of the map does not answer a client.
+type Reason uint8
+
+// The reasons: a word of the match that does not hold, or something about the answer.
+const (
+	ReasonNone Reason = iota
+	ReasonArch
+	ReasonIPXE
+	ReasonFeatures
+	ReasonLacks
+	ReasonFirmware
+	ReasonUserClass
+	ReasonVendorClass
+	ReasonMAC
+	ReasonUUID
+	ReasonHostname
+	ReasonRelay
+	ReasonNot
+	ReasonAny
+	ReasonLoop
+	ReasonScript
+	ReasonScheme
+	ReasonFeatureHTTP
+	ReasonNoBase
+	ReasonNoServer
+	ReasonNoValue
+	ReasonUnsafe
+	ReasonTooLong
+)
+
+var reasonTexts = [...]string{
+	"", "arch does not match", "ipxe does not match", "an iPXE feature is missing", "no iPXE feature is missing",
+	"firmware does not match", "user-class does not match", "vendor-class does not match", "mac does not match",
+	"uuid does not match", "hostname does not match", "relay does not match", "a not matches", "no any matches",
+	"iPXE is not handed iPXE again", "only iPXE runs an iPXE script", "this firmware cannot fetch such a URL",
+	"this iPXE was built without that protocol", "HTTP firmware needs the map's http: base",
+	"no server address is known: put server_id before boot, or give server:",
+	"the client did not send what a placeholder needs", "what the client sent would leave the directory or the name",
+	"the name is longer than 254 bytes with what the client sent",
+}
+
+// String is for people.
+func (r Reason) String() string { return reasonTexts[r] }
+
+// suspicious tells reasons that somebody should look at: a client that sends what it should not.
+func (r Reason) suspicious() bool { return r == ReasonUnsafe || r == ReasonTooLong }
