@@ -116,7 +116,7 @@ func checkURL(name string) error {
 		if errors.As(err, &ue) {
 			err = ue.Err
 		}
-		return fmt.Errorf("file %q is not a URL: %v", name, err)
+		return fmt.Errorf("file %q is not a URL: %w", name, err)
 	case u.Host == "":
 		return fmt.Errorf("file %q names no host; write it like http://192.0.2.1/%s", name, strings.TrimLeft(u.Path, "/"))
 	case u.Path == "":

@@ -289,7 +289,7 @@ func invariants(t testing.TB, request []byte, req request4, r *reply4, file stri
 		}
 		isPi := strings.HasPrefix(req.mac, "b8:27:eb")
 		if strings.HasPrefix(string(o.value), "PXEClient") && !isPi && class != "" &&
-			!(class == "PXEClient" && bytes.Equal(vendor, []byte{6, 1, 8, 255})) {
+			(class != "PXEClient" || !bytes.Equal(vendor, []byte{6, 1, 8, 255})) {
 			fail("I12", "60 = %q with 43 = %x", class, vendor)
 		}
 	}
