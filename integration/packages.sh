@@ -1,0 +1,71 @@
+#!/bin/sh
+# Installs what the demonstration or the tests need from the distribution, Debian or Ubuntu, and does nothing where
+# all of it is there. Run as: sh integration/packages.sh demo|test
+set -eu
+
+missing=
+need() { # PACKAGE, then the alternatives any one of which will do: programs, or files by their path
+	package=$1
+	shift
+	for it; do
+		case $it in
+		/*) [ -e "$it" ] && return 0 ;;
+		*) command -v "$it" >/dev/null 2>&1 && return 0 ;;
+		esac
+	done
+	missing="$missing $package"
+}
+
+# iproute2 and dnsmasq live where an ordinary user's path may not lead.
+PATH=$PATH:/usr/sbin:/sbin
+
+case ${1-} in
+demo | test) ;;
+*)
+	echo "usage: sh integration/packages.sh demo|test" >&2
+	exit 2
+	;;
+esac
+
+need iproute2 ip
+need qemu-system-x86 qemu-system-x86_64
+need ovmf /usr/share/OVMF/OVMF_CODE_4M.fd /usr/share/OVMF/OVMF_CODE.fd /usr/share/edk2/ovmf/OVMF_CODE.fd
+need ipxe /usr/lib/ipxe/undionly.kpxe /usr/share/ipxe/undionly.kpxe
+need ipxe-qemu /usr/lib/ipxe/qemu/efi-virtio.rom /usr/share/ipxe/qemu/efi-virtio.rom /usr/share/qemu/efi-virtio.rom
+# The stock plugin that hands out addresses keeps them in SQLite, which is C.
+need gcc "${CC:-gcc}"
+need libc6-dev /usr/include/stdlib.h
+if [ "$1" = test ]; then
+	need busybox-static busybox
+	need curl curl
+	need tftp-hpa tftp
+	need dnsmasq-base dnsmasq
+fi
+
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+	echo "packages.sh: missing:$missing (Debian's names); install them with this system's package manager" >&2
+	exit 1
+fi
+if [ "$(id -u)" = 0 ]; then
+	root="env"
+elif command -v sudo >/dev/null 2>&1; then
+	root="sudo env"
+else
+	echo "packages.sh: installing$missing needs root, and there is no sudo; run this as root" >&2
+	exit 1
+fi
+
+echo "packages.sh: installing$missing"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+quietly() {
+	$root DEBIAN_FRONTEND=noninteractive "$@" >"$log" 2>&1 && return 0
+	cat "$log" >&2
+	echo "packages.sh: failed: $*" >&2
+	exit 1
+}
+quietly apt-get update
+# shellcheck disable=SC2086 # a list of packages
+quietly apt-get install -y --no-install-recommends $missing
