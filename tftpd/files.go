@@ -1,0 +1,142 @@
+package tftpd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// File is an open regular file, or something that behaves like one. Stat tells its size, and the modification time
+// and inode that make its ETag.
+type File interface {
+	io.ReadSeekCloser
+	Stat() (fs.FileInfo, error)
+}
+
+// Files is where bytes come from. Open gets a name that Clean returned and may be called concurrently; its error wraps
+// fs.ErrNotExist, fs.ErrPermission, ErrOutside or ErrNotRegular, or else means that the server failed.
+type Files interface {
+	Open(name string) (File, error)
+}
+
+// Dirs is a search path of directories. A name is looked up in each in turn until one has it; what that one then says,
+// be it "permission denied", is the answer, so that a broken file is not hidden by an older one further on.
+type Dirs struct {
+	roots []*os.Root
+}
+
+// OpenDirs opens the directories at paths, which stay open until Close: a directory that is replaced later needs a new
+// Dirs. The error names every directory that cannot be served from, one a line.
+func OpenDirs(paths ...string) (*Dirs, error) {
+	d := &Dirs{}
+	var problems []error
+	for _, p := range paths {
+		root, err := openRoot(p)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		d.roots = append(d.roots, root)
+	}
+	if problems != nil {
+		d.Close()
+		return nil, errors.Join(problems...)
+	}
+	return d, nil
+}
+
+// openRoot refuses a directory that could be opened but not searched, which would otherwise show only at boot.
+func openRoot(dir string) (*os.Root, error) {
+	info, err := os.Stat(dir) // first, because opening a FIFO would block
+	if err == nil && !info.IsDir() {
+		return nil, notADirectory(dir)
+	}
+	if err != nil {
+		return nil, explainRoot(dir, err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, explainRoot(dir, err)
+	}
+	if _, err := os.Stat(dir + "/."); err != nil {
+		root.Close()
+		return nil, explainRoot(dir, err)
+	}
+	return root, nil
+}
+
+func notADirectory(dir string) error {
+	return fmt.Errorf("root %s: not a directory; give the directory that holds the boot files", dir)
+}
+
+func explainRoot(dir string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("root %s: no such directory; create it or give another root", dir)
+	case errors.Is(err, syscall.ENOTDIR):
+		return notADirectory(dir)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("root %s: may not be read by user %d; correct its permissions (chmod a+rx) or give another root",
+			dir, os.Geteuid())
+	}
+	return fmt.Errorf("root %s: cannot be opened: %w; give another root", dir, err)
+}
+
+// Close closes the directories; files that are open stay so.
+func (d *Dirs) Close() {
+	for _, r := range d.roots {
+		r.Close()
+	}
+}
+
+// Open opens a regular file for reading, and nothing else: no directory, device, socket or FIFO, and no symbolic link
+// that leads out of its directory or is absolute.
+func (d *Dirs) Open(name string) (File, error) {
+	for _, r := range d.roots {
+		f, err := openRegular(r, name)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return f, err
+		}
+	}
+	return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+}
+
+func openRegular(r *os.Root, name string) (File, error) {
+	full := filepath.Join(r.Name(), name)
+	// O_NONBLOCK: open(2) of a FIFO would otherwise wait for a writer, for ever.
+	f, err := r.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, explainOpen(full, err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s %w", full, ErrNotRegular)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// escapes is the text of os's unexported error for a path that leaves its Root.
+const escapes = "path escapes from parent"
+
+func explainOpen(full string, err error) error {
+	var pe *fs.PathError
+	switch {
+	case errors.As(err, &pe) && pe.Err.Error() == escapes:
+		return fmt.Errorf("%s %w; copy the file there, or make the directory it is in another root", full, ErrOutside)
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG):
+		return fmt.Errorf("%s: %w", full, fs.ErrNotExist)
+	case errors.Is(err, syscall.ENXIO): // a socket, or a device without a driver
+		return fmt.Errorf("%s %w", full, ErrNotRegular)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: %w; make it readable (chmod a+r)", full, fs.ErrPermission)
+	}
+	return err
+}
