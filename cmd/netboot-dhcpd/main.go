@@ -1,0 +1,158 @@
+// Command netboot-dhcpd is CoreDHCP with its stock plugins and those of this suite.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/coredhcp/coredhcp/logger"
+	"github.com/coredhcp/coredhcp/plugins"
+	"github.com/sirupsen/logrus"
+	flag "github.com/spf13/pflag"
+
+	"github.com/coredhcp-netboot/suite/internal/conf"
+	"github.com/coredhcp-netboot/suite/internal/daemon"
+	"github.com/coredhcp-netboot/suite/plugins/boot"
+)
+
+const usage = `netboot-dhcpd is a DHCP server that boots machines: CoreDHCP with its plugins and the plugin boot.
+
+Usage: netboot-dhcpd [flags]
+
+Examples:
+  netboot-dhcpd -c /etc/netboot/config.yml
+  netboot-dhcpd -c config.example.yml -L debug
+  netboot-dhcpd -P
+
+Relative paths inside the configuration start at its directory. Flags:
+`
+
+var logLevels = map[string]logrus.Level{
+	"debug": logrus.DebugLevel, "info": logrus.InfoLevel, "warning": logrus.WarnLevel, "error": logrus.ErrorLevel,
+	"fatal": logrus.FatalLevel, "none": logrus.PanicLevel,
+}
+
+type flags struct {
+	config, logFile, logLevel, metrics string
+	noStdout, listPlugins, version     bool
+}
+
+func parseFlags(args []string) (f flags, err error) {
+	fs := flag.NewFlagSet("netboot-dhcpd", flag.ContinueOnError)
+	levels := strings.Join(slices.Sorted(maps.Keys(logLevels)), ", ")
+	fs.StringVarP(&f.config, "conf", "c", "", "configuration file (default: config.yml here, in $XDG_CONFIG_HOME/coredhcp, ~/.coredhcp or /etc/coredhcp)")
+	fs.StringVarP(&f.logFile, "logfile", "l", "", "append the log to this file too")
+	fs.StringVarP(&f.logLevel, "loglevel", "L", "info", "one of "+levels)
+	fs.BoolVarP(&f.noStdout, "nostdout", "N", false, "do not log to standard error")
+	fs.BoolVarP(&f.listPlugins, "plugins", "P", false, "list the plugins and exit")
+	fs.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics at this address, like 127.0.0.1:9547 (default: off)")
+	fs.BoolVar(&f.version, "version", false, "print the version and exit")
+	fs.SortFlags = false
+	fs.Usage = func() { fmt.Fprint(os.Stderr, usage+fs.FlagUsages()) }
+	if err := fs.Parse(args); err != nil {
+		return f, err
+	}
+	if _, ok := logLevels[f.logLevel]; !ok {
+		return f, fmt.Errorf("--loglevel %q is unknown; use one of %s", f.logLevel, levels)
+	}
+	if fs.NArg() > 0 {
+		return f, fmt.Errorf("%q is no flag; name the configuration with -c", fs.Arg(0))
+	}
+	if f.logFile != "" { // before the change of directory
+		f.logFile, err = filepath.Abs(f.logFile)
+	}
+	return f, err
+}
+
+func main() {
+	f, err := parseFlags(os.Args[1:])
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "netboot-dhcpd:", err)
+		os.Exit(2)
+	case f.version:
+		fmt.Println("netboot-dhcpd", daemon.Version())
+		return
+	}
+	if err := run(f); err != nil {
+		for _, line := range strings.Split(complaint(err), "\n") {
+			fmt.Fprintln(os.Stderr, "netboot-dhcpd:", line)
+		}
+		os.Exit(1)
+	}
+}
+
+// complaint is the error for a person: the problems of a file stand for themselves, without the chain of who noticed.
+func complaint(err error) string {
+	var problems conf.Problems
+	if errors.As(err, &problems) {
+		return problems.Error()
+	}
+	return err.Error()
+}
+
+func run(f flags) error {
+	log := logger.GetLogger("main")
+	// CoreDHCP's own format prints text that clients sent as it came; this one quotes it.
+	log.Logger.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, DisableColors: true})
+	log.Logger.SetLevel(logrus.ErrorLevel) // nobody needs a line for each plugin that exists
+
+	registry := daemon.NewRegistry()
+	guard := newGuard(log, registry)
+	all := stockPlugins()
+	names := []string{"boot"}
+	for _, p := range all {
+		names = append(names, p.Name)
+	}
+	slices.Sort(names)
+	if f.listPlugins {
+		fmt.Println(strings.Join(names, "\n"))
+		return nil
+	}
+	if f.logFile != "" {
+		logger.WithFile(log, f.logFile)
+	}
+	if f.noStdout {
+		log.Logger.SetOutput(io.Discard)
+	}
+
+	path, err := findConfig(f.config)
+	if err != nil {
+		return err
+	}
+	if err := os.Chdir(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("%s: its directory cannot be entered: %w", path, cause(err))
+	}
+	config, err := loadConfig(path, names)
+	if err != nil {
+		return err
+	}
+	bootPlugin := boot.New(boot.Env{Metrics: registry, Listen6: listen6(config)})
+	for _, p := range append(all, &bootPlugin) {
+		if err := plugins.RegisterPlugin(guard.wrap(p)); err != nil {
+			return err
+		}
+	}
+	log.Logger.SetLevel(logLevels[f.logLevel])
+	if err := checkListen(config); err != nil {
+		return err
+	}
+	tasks := []daemon.Task{newDHCP(path, config)}
+	if f.metrics != "" {
+		l, err := daemon.Listen(f.metrics, "--metrics")
+		if err != nil {
+			return err
+		}
+		tasks = append(tasks, daemon.NewMetrics(l, registry))
+	}
+	return daemon.Run(context.Background(), log, tasks...)
+}

@@ -1,0 +1,338 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+)
+
+var builds struct {
+	sync.Mutex
+	dir  string
+	made map[string]string
+}
+
+// build is the daemon's binary, built once for each value of CGO_ENABLED.
+func build(t *testing.T, cgo string) string {
+	t.Helper()
+	builds.Lock()
+	defer builds.Unlock()
+	if path := builds.made[cgo]; path != "" {
+		return path
+	}
+	if builds.dir == "" {
+		builds.dir, builds.made = must(os.MkdirTemp("", "netboot-dhcpd-test-")), map[string]string{}
+	}
+	path := filepath.Join(builds.dir, "netboot-dhcpd-cgo"+cgo)
+	cmd := exec.Command("go", "build", "-o", path, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	builds.made[cgo] = path
+	return path
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if builds.dir != "" {
+		_ = os.RemoveAll(builds.dir)
+	}
+	os.Exit(code)
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// files writes a directory of the named files.
+func files(t *testing.T, content map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range content {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// fails runs the daemon until it gives up, and returns what it says.
+func fails(t *testing.T, cgo, dir string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), build(t, cgo), append([]string{"-L", "none"}, args...)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Fatalf("ended well, saying:\n%s", out)
+	}
+	return string(out)
+}
+
+const goodMap = "next-server: 192.0.2.1\nrules: [{arch: bios, file: undionly.kpxe}]\n"
+
+func config(listen string, plugins ...string) string {
+	return "server4:\n  listen: \"" + listen + "\"\n  plugins:\n    - " + strings.Join(plugins, "\n    - ") + "\n"
+}
+
+func TestEachMistakeIsExplainedWithItsRemedy(t *testing.T) {
+	busy, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	taken := busy.LocalAddr().(*net.UDPAddr).Port
+	me := filepath.Base(os.Args[0])
+	if len(me) > 15 { // as the kernel keeps it
+		me = me[:15]
+	}
+
+	for _, s := range []struct {
+		name, config, bootMap string
+		args                  []string
+		want                  []string
+	}{
+		{"a broken map", config("127.0.0.1:0", "server_id: 192.0.2.1", "boot: boot.yml"),
+			"rules:\n  - {arch: x86-65, file: x}\n  - {arch: bios, fle: x}\n", nil, []string{
+				`netboot-dhcpd: boot.yml:2: arch "x86-65" is unknown; use one of bios, `,
+				`netboot-dhcpd: boot.yml:3: unknown key "fle"; did you mean "file"?`,
+			}},
+		{"a duplicate MAC", config("127.0.0.1:0", "server_id: 192.0.2.1", "boot: boot.yml"),
+			"hosts:\n  - {mac: \"52:54:00:aa:bb:01\", file: x}\n  - {mac: \"52:54:00:aa:bb:01\", file: y}\n", nil,
+			[]string{"boot.yml:3: mac 52:54:00:aa:bb:01 already has an answer on line 2; keep one of the two"}},
+		{"an unreadable directory", config("127.0.0.1:0", "server_id: 192.0.2.1", "boot: boot.yml"),
+			"firmware: [boot.yml]\nrules: [{file: x}]\n", nil,
+			[]string{"boot.yml:1: firmware directory boot.yml is a file; name the directory that holds it"}},
+		{"a missing map", config("127.0.0.1:0", "server_id: 192.0.2.1", "boot: other.yml"), "", nil,
+			[]string{"netboot-dhcpd: other.yml: no such file (looked in ", "; create it or correct the name"}},
+		{"a map written inline", config("127.0.0.1:0", "server_id: 192.0.2.1", "boot: {rules: []}"), "", nil,
+			[]string{"server4: plugin boot: boot: names no map; give a file, like `- boot: boot.yml` (CoreDHCP passes nothing on of a map written inline)"}},
+		{"an unknown plugin", config("127.0.0.1:0", "server_id: 192.0.2.1", "bot: boot.yml", "neetmask: x"), "", nil, []string{
+			`config.yml:5: server4: plugin "bot" is unknown; did you mean "boot"?`,
+			`config.yml:6: server4: plugin "neetmask" is unknown; did you mean "netmask"?`,
+		}},
+		{"a plugin's bad argument", config("127.0.0.1:0", "server_id: here", "boot: boot.yml"), goodMap, nil,
+			[]string{"config.yml: server4: plugin server_id: invalid or empty IP address"}},
+		{"a port that is taken", config(fmt.Sprintf("127.0.0.1:%d", taken), "server_id: 192.0.2.1", "boot: boot.yml"), goodMap, nil,
+			[]string{fmt.Sprintf("listen udp4 127.0.0.1:%d: port %[1]d is taken by %s (pid %d); stop it or choose another server4.listen address", taken, me, os.Getpid())}},
+		{"an interface that is not there", config("%nic7", "server_id: 192.0.2.1", "boot: boot.yml"), goodMap, nil,
+			[]string{`server4.listen: there is no interface "nic7"; this host has lo`}},
+		{"an address that is not ours", config("192.0.2.77:6767", "server_id: 192.0.2.1", "boot: boot.yml"), goodMap, nil,
+			[]string{"listen udp4 192.0.2.77:6767: this host has no address 192.0.2.77; add it to an interface or choose another server4.listen address"}},
+		{"no YAML", "server4: [", "", nil, []string{"netboot-dhcpd: ", "config.yml: "}},
+		{"a configuration that is not there", "", "", []string{"-c", "no.yml"},
+			[]string{"netboot-dhcpd: no.yml: cannot be read (no such file or directory); correct -c"}},
+		{"an unknown level", "", "", []string{"-L", "loud"},
+			[]string{`--loglevel "loud" is unknown; use one of debug, error, fatal, info, none, warning`}},
+		{"a word too many", "", "", []string{"config.yml"}, []string{`"config.yml" is no flag; name the configuration with -c`}},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			dir := files(t, map[string]string{"config.yml": s.config, "boot.yml": s.bootMap})
+			got := fails(t, "1", dir, s.args...)
+			for _, want := range s.want {
+				if !strings.Contains(got, want) {
+					t.Errorf("says:\n%s\nnot: %s", got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestNoConfigurationAnywhereIsExplained(t *testing.T) {
+	dir := t.TempDir()
+	got := fails(t, "1", dir)
+	if want := "no config.yml in any of ., " + dir + "/coredhcp, " + dir + "/.coredhcp, /etc/coredhcp; name one with -c"; !strings.Contains(got, want) {
+		t.Errorf("says:\n%s\nnot: %s", got, want)
+	}
+}
+
+func TestBuildWithoutCgoSaysThatRangeIsLeftOut(t *testing.T) {
+	dir := files(t, map[string]string{
+		"config.yml": config("127.0.0.1:0", "server_id: 192.0.2.1", "range: l 192.0.2.2 192.0.2.3 1h", "boot: boot.yml"), "boot.yml": goodMap,
+	})
+	got := fails(t, "0", dir)
+	want := "server4: plugin range: range was left out of this build, because it needs cgo; install a C compiler and build with CGO_ENABLED=1"
+	if !strings.Contains(got, want) {
+		t.Errorf("says:\n%s\nnot: %s", got, want)
+	}
+}
+
+// A running daemon, and what it logs.
+type daemon struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	log  lockedBuffer
+	done chan error
+}
+
+type lockedBuffer struct {
+	sync.Mutex
+	b bytes.Buffer
+}
+
+func (l *lockedBuffer) add(line string) { l.Lock(); defer l.Unlock(); l.b.WriteString(line + "\n") }
+func (l *lockedBuffer) String() string  { l.Lock(); defer l.Unlock(); return l.b.String() }
+
+// start runs the daemon in a directory until it is ready.
+func start(t *testing.T, dir string, args ...string) *daemon {
+	t.Helper()
+	d := &daemon{t: t, cmd: exec.Command(build(t, "1"), args...), done: make(chan error, 1)}
+	d.cmd.Dir = dir
+	stderr, err := d.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan struct{})
+	go func() {
+		seen := false
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			d.log.add(lines.Text())
+			if !seen && strings.Contains(lines.Text(), "msg=ready") {
+				seen = true
+				close(ready)
+			}
+		}
+		d.done <- d.cmd.Wait()
+	}()
+	t.Cleanup(func() { _ = d.cmd.Process.Kill() })
+	select {
+	case <-ready:
+	case err := <-d.done:
+		t.Fatalf("ended at once (%v):\n%s", err, d.log.String())
+	case <-time.After(30 * time.Second):
+		t.Fatalf("is not ready after 30 s:\n%s", d.log.String())
+	}
+	return d
+}
+
+func (d *daemon) stops() {
+	d.t.Helper()
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		d.t.Fatal(err)
+	}
+	select {
+	case err := <-d.done:
+		if err != nil {
+			d.t.Errorf("SIGTERM: %v\n%s", err, d.log.String())
+		}
+	case <-time.After(30 * time.Second):
+		d.t.Error("still runs 30 s after SIGTERM")
+	}
+}
+
+func TestShippedConfigurationRunsAsItIsFromAnyDirectory(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Fatal("this test listens on port 67 of the loopback interface; run it as root (make test does)")
+	}
+	dir := t.TempDir() // a copy: the plugin range makes its file beside the configuration
+	for _, name := range []string{"config.example.yml", "boot.example.yml"} {
+		if err := os.WriteFile(filepath.Join(dir, name), must(os.ReadFile("../../"+name)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	elsewhere := t.TempDir()
+	d := start(t, elsewhere, "-c", filepath.Join(dir, "config.example.yml"), "-l", "here.log")
+	d.stops()
+	if !strings.Contains(d.log.String(), `msg="boot map loaded"`) {
+		t.Errorf("logs:\n%s", d.log.String())
+	}
+	if b, err := os.ReadFile(filepath.Join(elsewhere, "here.log")); err != nil || !bytes.Contains(b, []byte("boot map loaded")) {
+		t.Errorf("the log file has %q, %v", b, err)
+	}
+}
+
+func TestTheCommentedDHCPv6PartOfTheShippedConfigurationLoads(t *testing.T) {
+	text := string(must(os.ReadFile("../../config.example.yml")))
+	_, six, found := strings.Cut(text, "# server6:\n")
+	if !found {
+		t.Fatal("there is no commented server6")
+	}
+	six = "server6:\n" + regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(six, "")
+	six = strings.Replace(six, `"[::%lo]:547"`, `"[::1]:0"`, 1)
+	dir := files(t, map[string]string{"config.yml": six, "boot.example.yml": string(must(os.ReadFile("../../boot.example.yml")))})
+	start(t, dir).stops()
+}
+
+func TestHostileRequestsAreCountedAndTheDaemonGoesOn(t *testing.T) {
+	port := freePort(t, "udp4")
+	metrics := fmt.Sprintf("127.0.0.1:%d", freePort(t, "tcp4"))
+	dir := files(t, map[string]string{
+		"config.yml": config(fmt.Sprintf("127.0.0.1:%d", port), "server_id: 127.0.0.1", "range: l.sqlite3 192.0.2.2 192.0.2.30 1h", "boot: boot.yml"),
+		"boot.yml":   goodMap,
+	})
+	d := start(t, dir, "--metrics", metrics)
+	conn := must(net.Dial("udp4", fmt.Sprintf("127.0.0.1:%d", port)))
+	defer conn.Close()
+	for _, hlen := range []int{0, 1, 5, 16} {
+		req := must(dhcpv4.NewDiscovery(make(net.HardwareAddr, hlen), dhcpv4.WithUserClass("x\ny time=now msg=forged", false)))
+		must(conn.Write(req.ToBytes()))
+	}
+	for _, junk := range [][]byte{nil, {1}, bytes.Repeat([]byte{0xff}, 1400), append(make([]byte, 236), 99, 130, 83, 99)} {
+		must(conn.Write(junk))
+	}
+	want := `netboot_dhcpd_drops_total{plugin="server_id",reason="hlen"} 4`
+	var page string
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(page, want); {
+		if time.Now().After(deadline) {
+			t.Fatalf("metrics never had %s:\n%s\n%s", want, page, d.log.String())
+		}
+		resp, err := http.Get("http://" + metrics + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		page = string(must(io.ReadAll(resp.Body)))
+		resp.Body.Close()
+	}
+	if regexp.MustCompile(`(?m)^y time=`).MatchString(d.log.String()) {
+		t.Error("a client forged a line of the log")
+	}
+	d.stops()
+}
+
+func freePort(t *testing.T, network string) int {
+	t.Helper()
+	if strings.HasPrefix(network, "udp") {
+		c := must(net.ListenPacket(network, "127.0.0.1:0"))
+		defer c.Close()
+		return c.LocalAddr().(*net.UDPAddr).Port
+	}
+	l := must(net.Listen(network, "127.0.0.1:0"))
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func TestHelpAndListOfPlugins(t *testing.T) {
+	out := string(must(exec.Command(build(t, "1"), "--help").CombinedOutput()))
+	for _, want := range []string{"Examples:", "-c config.example.yml", "--loglevel", "--metrics"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("--help has no %q:\n%s", want, out)
+		}
+	}
+	out = string(must(exec.Command(build(t, "1"), "-P", "-L", "none").Output()))
+	for _, want := range []string{"boot", "range", "server_id", "file"} {
+		if !strings.Contains("\n"+out, "\n"+want+"\n") {
+			t.Errorf("-P has no %q:\n%s", want, out)
+		}
+	}
+}
