@@ -69,9 +69,9 @@ type Relay struct {
 // Boots tells whether the client wants to hear of a boot server or file at all.
 func (c *Client) Boots() bool { return c.Firmware != FirmwareNone || c.Asks }
 
-// Assume fills in the site's default for a machine that told no architecture.
+// Assume fills in the site's default for boot firmware that told no architecture.
 func (c *Client) Assume(a Arch) {
-	if c.ArchBy == ArchNotTold && c.Boots() {
+	if c.ArchBy == ArchNotTold && c.Firmware != FirmwareNone {
 		c.Arch, c.ArchBy = a, ArchByDefault
 	}
 }

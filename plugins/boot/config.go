@@ -8,7 +8,7 @@ import (
 type File struct {
 	NextServer  conf.At[conf.List[server]] `yaml:"next-server"`
 	HTTP        conf.At[string]            `yaml:"http"`
-	Firmware    []conf.At[string]          `yaml:"firmware"`
+	Firmware    conf.List[conf.At[string]] `yaml:"firmware"`
 	Mode        conf.At[string]            `yaml:"mode"`
 	DefaultArch conf.At[string]            `yaml:"default-arch"`
 	Preference  *uint8                     `yaml:"preference"`

@@ -263,6 +263,7 @@ func TestDefaultArchitectureIsForMachinesThatTellNone(t *testing.T) {
 	lab(t, text).machine(silent, "52:54:00:00:ff:01").discovers().isOffered("x")
 	lab(t, text).machine(biosROM, "52:54:00:00:ff:01").discovers().bootsNothing()
 	lab(t, text).machine(windows, "52:54:00:00:ff:01").discovers().bootsNothing()
+	lab(t, text).machine(windows.with(bin(55, "01 42 43")), "52:54:00:00:ff:01").discovers().bootsNothing() // a phone, not a PC
 }
 
 func TestProvisioningSwitchThatAsksIsAnswered(t *testing.T) {

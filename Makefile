@@ -1,0 +1,53 @@
+# What the project does, and what CI runs: nothing else is hidden anywhere.
+.PHONY: demo test vet lint unit integration fuzz bench build clean packages
+
+# Tests open namespaces and low ports, so they run as root; nothing else does.
+ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo env "PATH=$$PATH" "HOME=$$HOME" GOCACHE=/tmp/netboot-root-cache NETBOOT_BIN=$(CURDIR)/bin)
+GOTEST := go test -race $(if $(ROOT),-exec '$(ROOT)')
+LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZTIME ?= 60s
+
+build:
+	go build -o bin/ ./cmd/...
+
+# A first boot: a BIOS and a UEFI machine, in network namespaces of their own.
+demo:
+	sh integration/packages.sh demo
+	go build -o bin/ ./cmd/... ./integration/demo
+	$(ROOT) bin/demo --bin bin
+
+test: packages vet lint unit integration
+	$(MAKE) fuzz FUZZTIME=10s
+
+packages:
+	sh integration/packages.sh test
+
+vet:
+	test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt -w . mends these files"; exit 1; }
+	go vet ./...
+	CGO_ENABLED=0 go build ./...
+
+lint:
+	go run $(LINT) run ./...
+
+unit: build
+	$(GOTEST) $$(go list ./... | grep -v -e /integration -e /nettest)
+
+# Real firmware in emulated machines, one at a time.
+integration: build
+	$(GOTEST) -p 1 -timeout 30m -v ./internal/nettest/... ./integration/...
+
+# Every fuzz target for FUZZTIME.
+fuzz:
+	@for dir in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$dir/*_test.go); do \
+			echo "fuzz $$dir $$target $(FUZZTIME)"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x ./$$dir || exit 1; \
+		done; \
+	done
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+clean:
+	rm -rf bin

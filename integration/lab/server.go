@@ -1,0 +1,123 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Server is what answers on a lab's wire.
+type Server interface {
+	// commands writes the server's configuration into the lab's directory and says what to run.
+	commands(l *Lab) ([]command, error)
+}
+
+// command is a program of the server's, and where it listens once it is ready.
+type command struct {
+	name string // of its log file
+	args []string
+	udp  []int
+	tcp  []int
+}
+
+// Suite is the project's own two programs.
+type Suite struct {
+	DHCPD, TFTPD string // the binaries
+	// Files are configuration files for the lab's directory, the main one first. Where there are none, the lab
+	// writes its own config.yml and boot.yml.
+	Files []File
+	// Map is the content of the lab's own boot.yml; if empty, the smallest that boots every machine.
+	Map string
+}
+
+func (s Suite) commands(l *Lab) ([]command, error) {
+	config, err := s.configure(l)
+	if err != nil {
+		return nil, fmt.Errorf("configure the suite: %w", err)
+	}
+	return []command{
+		{
+			name: dhcpd,
+			args: []string{s.DHCPD, "-c", config},
+			udp:  []int{67},
+		},
+		{
+			name: tftpd,
+			args: []string{s.TFTPD, "--root", l.BootDir(), "--tftp", ServerIP + ":69", "--http", ServerIP + ":8080"},
+			udp:  []int{69},
+			tcp:  []int{8080},
+		},
+	}, nil
+}
+
+// File is a configuration file.
+type File struct{ Name, Content string }
+
+// Shipped is the configuration that the project ships as its example, changed only in the interface to listen on.
+func Shipped() ([]File, error) {
+	root, err := SourceRoot()
+	if err != nil {
+		return nil, err
+	}
+	const main, listen = "config.example.yml", `listen: "%lo"`
+	var files []File
+	for _, name := range []string{main, "boot.example.yml"} {
+		data, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			return nil, err
+		}
+		content := string(data)
+		if name == main {
+			if !strings.Contains(content, listen) {
+				return nil, fmt.Errorf("%s: there is no line %s to change; adapt the lab to the new example", name, listen)
+			}
+			content = strings.Replace(content, listen, `listen: "%`+ServerInterface+`"`, 1)
+		}
+		files = append(files, File{name, content})
+	}
+	return files, nil
+}
+
+// configure puts the suite's configuration into the lab's directory and returns the path of its main file.
+func (s Suite) configure(l *Lab) (string, error) {
+	files := s.Files
+	if len(files) == 0 {
+		bootMap := s.Map
+		if bootMap == "" {
+			bootMap = suiteMap(l.scriptURL())
+		}
+		files = []File{{"config.yml", suiteConfig()}, {"boot.yml", bootMap}}
+	}
+	for _, f := range files {
+		if err := os.WriteFile(filepath.Join(l.Dir, f.Name), []byte(f.Content), 0o644); err != nil {
+			return "", err
+		}
+	}
+	return filepath.Join(l.Dir, files[0].Name), nil
+}
+
+func suiteConfig() string {
+	return `server4:
+  listen: ["%` + ServerInterface + `"]
+  plugins:
+    - server_id: ` + ServerIP + `
+    - range: leases.sqlite3 ` + PoolFirst + ` ` + PoolLast + ` 600s
+    - netmask: 255.255.255.0
+    - router: ` + ServerIP + `
+    - dns: ` + ServerIP + `
+    - boot: boot.yml
+`
+}
+
+// suiteMap is the smallest map that boots every machine of the lab.
+func suiteMap(script string) string {
+	return `next-server: auto
+http: ` + httpBase + `
+rules:
+  - {user-class: ` + PlainClass + `, file: ` + biosFile + `}
+  - {ipxe: true, file: "` + script + `"}
+  - {arch: bios, file: ` + biosFile + `}
+  - {arch: uefi-x64, file: ` + uefiFile + `}
+`
+}
