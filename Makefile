@@ -35,14 +35,14 @@ unit: build
 
 # Real firmware in emulated machines, one at a time.
 integration: build
-	$(GOTEST) -p 1 -timeout 30m -v ./internal/nettest/... ./integration/...
+	$(GOTEST) -count=1 -p 1 -timeout 30m -v ./internal/nettest/... ./integration/...
 
 # Every fuzz target for FUZZTIME.
 fuzz:
-	@for dir in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
+	@for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
 		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$dir/*_test.go); do \
 			echo "fuzz $$dir $$target $(FUZZTIME)"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x ./$$dir || exit 1; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$dir || exit 1; \
 		done; \
 	done
 

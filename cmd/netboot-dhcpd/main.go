@@ -19,6 +19,7 @@ import (
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
 	"github.com/coredhcp-netboot/suite/internal/daemon"
+	"github.com/coredhcp-netboot/suite/internal/live"
 	"github.com/coredhcp-netboot/suite/plugins/boot"
 )
 
@@ -136,7 +137,9 @@ func run(f flags) error {
 	if err != nil {
 		return err
 	}
-	bootPlugin := boot.New(boot.Env{Metrics: registry, Listen6: listen6(config)})
+	reloader := live.NewReloader(log, registry)
+	reloader.AddFixed(path)
+	bootPlugin := boot.New(boot.Env{Metrics: registry, Listen6: listen6(config), Reload: reloader})
 	for _, p := range append(all, &bootPlugin) {
 		if err := plugins.RegisterPlugin(guard.wrap(p)); err != nil {
 			return err
@@ -146,7 +149,7 @@ func run(f flags) error {
 	if err := checkListen(config); err != nil {
 		return err
 	}
-	tasks := []daemon.Task{newDHCP(path, config)}
+	tasks := []daemon.Task{newDHCP(path, config), reloader}
 	if f.metrics != "" {
 		l, err := daemon.Listen(f.metrics, "--metrics")
 		if err != nil {

@@ -310,6 +310,44 @@ func TestHostileRequestsAreCountedAndTheDaemonGoesOn(t *testing.T) {
 	d.stops()
 }
 
+func TestBrokenMapKeepsTheOldOneAndEachMistakeIsLogged(t *testing.T) {
+	dir := files(t, map[string]string{"config.yml": config("127.0.0.1:0", "server_id: 127.0.0.1", "boot: boot.yml"), "boot.yml": goodMap})
+	d := start(t, dir)
+	change := func(name, text string, signal bool, wants ...string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if signal {
+			if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, want := range wants {
+			d.says(want)
+		}
+	}
+	change("boot.yml", "rules:\n  - {arch: x86-65, file: x}\n  - {arch: bios, fle: x}\n", false,
+		`boot.yml:2: arch \"x86-65\" is unknown`, `boot.yml:3: unknown key \"fle\"`, "not taken: what was loaded before is served on")
+	change("boot.yml", goodMap+"# changed\n", true, "msg=reloaded")
+	change("config.yml", "server4:\n", false, "listeners and the order of plugins need a restart")
+	d.stops()
+}
+
+// says waits for a text in the log.
+func (d *daemon) says(text string) {
+	d.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for limit := time.After(30 * time.Second); !strings.Contains(d.log.String(), text); {
+		select {
+		case <-tick.C:
+		case <-limit:
+			d.t.Fatalf("never says %s, but:\n%s", text, d.log.String())
+		}
+	}
+}
+
 func freePort(t *testing.T, network string) int {
 	t.Helper()
 	if strings.HasPrefix(network, "udp") {

@@ -9,17 +9,23 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv6"
 	"github.com/sirupsen/logrus"
 
+	"github.com/coredhcp-netboot/suite/internal/live"
 	"github.com/coredhcp-netboot/suite/internal/netboot"
 )
 
 // chain answers the requests of one plugin chain by one policy.
 type chain struct {
-	policy *Policy
+	loaded *live.Value[loaded]
 	log    *logrus.Entry
 	counts *counts
-	local6 netip.Addr // ours, for DHCPv6 clients on our own links; invalid where the map does not need it
 
 	noServerID sync.Once
+}
+
+// loaded is a policy with what it needs of this host.
+type loaded struct {
+	*Policy
+	local6 netip.Addr // ours, for DHCPv6 clients on our own links; invalid where the map does not need it
 }
 
 // Why a request was passed on without a boot answer: the values of the metric's label.
@@ -58,7 +64,7 @@ func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 		h.pass(&c, passedNoServerID, "")
 		return resp, false
 	}
-	a, mine := h.policy.DecideTraced(&c, h.suspect)
+	a, mine := h.loaded.Load().DecideTraced(&c, h.suspect)
 	if !mine {
 		h.notMine(&c, a)
 		return resp, false
@@ -84,13 +90,14 @@ func (h *chain) Handle6(req, resp dhcpv6.DHCPv6) (dhcpv6.DHCPv6, bool) {
 	if !ok || msg == nil {
 		return resp, false
 	}
-	netboot.WritePreference6(msg, h.policy.Preference)
+	now := h.loaded.Load()
+	netboot.WritePreference6(msg, now.Preference)
 	c, err := netboot.Client6(req)
 	if err != nil {
 		h.pass(&c, passedUnreadable, err.Error())
 		return resp, false
 	}
-	c.Local = h.local6
+	c.Local = now.local6
 	if c.Relay.Addr.IsValid() {
 		if source, err := sourceTowards(c.Relay.Addr); err == nil {
 			c.Local = source
@@ -99,7 +106,7 @@ func (h *chain) Handle6(req, resp dhcpv6.DHCPv6) (dhcpv6.DHCPv6, bool) {
 	if ia := msg.Options.OneIANA(); ia != nil && ia.Options.OneAddress() != nil {
 		c.IP = addr(ia.Options.OneAddress().IPv6Addr)
 	}
-	a, mine := h.policy.DecideTraced(&c, h.suspect)
+	a, mine := now.DecideTraced(&c, h.suspect)
 	if !mine {
 		h.notMine(&c, a)
 		return resp, false

@@ -14,6 +14,8 @@ import (
 	"github.com/coredhcp/coredhcp/plugins"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
+
+	"github.com/coredhcp-netboot/suite/internal/live"
 )
 
 // Env is what the plugin takes from its surroundings. The zero value is a stock CoreDHCP build.
@@ -22,6 +24,8 @@ type Env struct {
 	Metrics prometheus.Registerer // nil: counted, but not shown
 	// Listen6 are the interfaces that the DHCPv6 server listens on; empty: any.
 	Listen6 []string
+	// Reload reads the map again when it changes; nil: only a restart does.
+	Reload *live.Reloader
 }
 
 // Plugin is for coredhcp-generator.
@@ -36,43 +40,66 @@ func New(e Env) plugins.Plugin {
 	return plugins.Plugin{
 		Name: "boot",
 		Setup4: func(args ...string) (handler.Handler4, error) {
-			h, err := e.load(counts, args)
+			c, err := e.chain(counts, args, e.load)
 			if err != nil {
 				return nil, err
 			}
-			return h.Handle4, nil
+			return c.Handle4, nil
 		},
 		Setup6: func(args ...string) (handler.Handler6, error) {
-			h, err := e.load(counts, args)
+			c, err := e.chain(counts, args, e.load6)
 			if err != nil {
 				return nil, err
 			}
-			if h.policy.auto6 != "" {
-				if h.local6, err = onlyGlobal6(e.Listen6); err != nil {
-					return nil, fmt.Errorf("%s: next-server is auto for DHCPv6, but %w", h.policy.auto6, err)
-				}
-			}
-			return h.Handle6, nil
+			return c.Handle6, nil
 		},
 	}
 }
 
-func (e Env) load(counts *counts, args []string) (*chain, error) {
+// chain loads the map that args name, and has it loaded again when it changes.
+func (e Env) chain(counts *counts, args []string, load func(path string) (*loaded, error)) (*chain, error) {
 	switch {
 	case len(args) == 0:
 		return nil, fmt.Errorf("boot: names no map; give a file, like `- boot: boot.yml` (CoreDHCP passes nothing on of a map written inline)")
 	case len(args) > 1:
 		return nil, fmt.Errorf("boot: takes one file, but has %d words: %s; CoreDHCP splits at spaces, so the file's name must have none", len(args), strconv.Quote(fmt.Sprint(args)))
 	}
-	policy, err := Load(args[0])
+	first, err := load(args[0])
+	if err != nil {
+		return nil, err
+	}
+	c := &chain{loaded: live.NewValue(first), log: e.Log, counts: counts}
+	if e.Reload != nil {
+		e.Reload.Add(args[0], func() error {
+			return c.loaded.Replace(func() (*loaded, error) { return load(args[0]) })
+		})
+	}
+	return c, nil
+}
+
+// load reads a map and shows what it is warned about.
+func (e Env) load(path string) (*loaded, error) {
+	policy, err := Load(path)
 	if err != nil {
 		return nil, err
 	}
 	for _, w := range policy.Warnings {
 		e.Log.Warn(w.Error())
 	}
-	e.Log.WithFields(logrus.Fields{"file": args[0], "rules": len(policy.rules), "hosts": len(policy.byMAC) + len(policy.byUUID)}).Info("boot map loaded")
-	return &chain{policy: policy, log: e.Log, counts: counts}, nil
+	e.Log.WithFields(logrus.Fields{"file": path, "rules": len(policy.rules), "hosts": len(policy.byMAC) + len(policy.byUUID)}).Info("boot map loaded")
+	return &loaded{Policy: policy}, nil
+}
+
+// load6 is load for DHCPv6, where the address of our own that a map may need must be found on this host.
+func (e Env) load6(path string) (*loaded, error) {
+	l, err := e.load(path)
+	if err != nil || l.auto6 == "" {
+		return l, err
+	}
+	if l.local6, err = onlyGlobal6(e.Listen6); err != nil {
+		return nil, fmt.Errorf("%s: next-server is auto for DHCPv6, but %w", l.auto6, err)
+	}
+	return l, nil
 }
 
 type counts struct {

@@ -27,6 +27,7 @@ type chain struct {
 	t     testing.TB
 	four  []handler.Handler4
 	six   []handler.Handler6
+	log   *logrus.Logger
 	hook  *logtest.Hook
 	asked *dhcpv4.DHCPv4 // the request as the plugins left it
 }
@@ -43,11 +44,17 @@ func newChain(t testing.TB, text string) *chain {
 
 func chainOf(t testing.TB, path string) *chain {
 	t.Helper()
+	return chainIn(t, path, boot.Env{})
+}
+
+func chainIn(t testing.TB, path string, env boot.Env) *chain {
+	t.Helper()
 	log, hook := logtest.NewNullLogger()
 	log.SetLevel(logrus.DebugLevel)
 	logger.GetLogger("test").Logger.SetOutput(io.Discard) // of the stock plugins
-	c := &chain{t: t, hook: hook}
-	plugin := boot.New(boot.Env{Log: logrus.NewEntry(log)})
+	c := &chain{t: t, log: log, hook: hook}
+	env.Log = logrus.NewEntry(log)
+	plugin := boot.New(env)
 	id4, err := serverid.Plugin.Setup4("10.0.0.1")
 	must(t, err)
 	id6, err := serverid.Plugin.Setup6("LL", "52:54:00:00:00:01")
