@@ -21,6 +21,7 @@ import (
 	"github.com/coredhcp-netboot/suite/internal/daemon"
 	"github.com/coredhcp-netboot/suite/internal/live"
 	"github.com/coredhcp-netboot/suite/plugins/boot"
+	"github.com/coredhcp-netboot/suite/server"
 )
 
 const usage = `netboot-dhcpd is a DHCP server that boots machines: CoreDHCP with its plugins and the plugin boot.
@@ -108,8 +109,8 @@ func run(f flags) error {
 	log.Logger.SetLevel(logrus.ErrorLevel) // nobody needs a line for each plugin that exists
 
 	registry := daemon.NewRegistry()
-	guard := newGuard(log, registry)
-	all := stockPlugins()
+	guard := server.NewGuard(log, registry)
+	all := server.Stock()
 	names := []string{"boot"}
 	for _, p := range all {
 		names = append(names, p.Name)
@@ -126,30 +127,30 @@ func run(f flags) error {
 		log.Logger.SetOutput(io.Discard)
 	}
 
-	path, err := findConfig(f.config)
+	path, err := server.Find(f.config)
 	if err != nil {
 		return err
 	}
 	if err := os.Chdir(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("%s: its directory cannot be entered: %w", path, cause(err))
+		return fmt.Errorf("%s: its directory cannot be entered: %w", path, err)
 	}
-	config, err := loadConfig(path, names)
+	config, err := server.Load(path, names)
 	if err != nil {
 		return err
 	}
 	reloader := live.NewReloader(log, registry)
 	reloader.AddFixed(path)
-	bootPlugin := boot.New(boot.Env{Metrics: registry, Listen6: listen6(config), Reload: reloader})
+	bootPlugin := boot.New(boot.Env{Metrics: registry, Listen6: listen6(config.Config), Reload: reloader})
 	for _, p := range append(all, &bootPlugin) {
-		if err := plugins.RegisterPlugin(guard.wrap(p)); err != nil {
+		if err := plugins.RegisterPlugin(guard.Wrap(p)); err != nil {
 			return err
 		}
 	}
 	log.Logger.SetLevel(logLevels[f.logLevel])
-	if err := checkListen(config); err != nil {
+	if err := checkListen(config.Config); err != nil {
 		return err
 	}
-	tasks := []daemon.Task{newDHCP(path, config), reloader}
+	tasks := []daemon.Task{newDHCP(path, config.Config), reloader}
 	if f.metrics != "" {
 		l, err := daemon.Listen(f.metrics, "--metrics")
 		if err != nil {

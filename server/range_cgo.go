@@ -1,6 +1,6 @@
 //go:build cgo
 
-package main
+package server
 
 import (
 	"github.com/coredhcp/coredhcp/plugins"

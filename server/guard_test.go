@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"errors"
@@ -42,11 +42,11 @@ func slicing() *plugins.Plugin {
 	}
 }
 
-func guarded(t *testing.T) (*guard, *plugins.Plugin, *logtest.Hook) {
+func guarded(t *testing.T) (*Guard, *plugins.Plugin, *logtest.Hook) {
 	t.Helper()
 	log, hook := logtest.NewNullLogger()
-	g := newGuard(logrus.NewEntry(log), prometheus.NewRegistry())
-	return g, g.wrap(slicing()), hook
+	g := NewGuard(logrus.NewEntry(log), prometheus.NewRegistry())
+	return g, g.Wrap(slicing()), hook
 }
 
 func discover(t *testing.T, mac net.HardwareAddr) *dhcpv4.DHCPv4 {

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"fmt"
@@ -13,22 +13,23 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// guard keeps plugins from ending the daemon, and requests from plugins that cannot take them.
-type guard struct {
+// Guard keeps plugins from ending the daemon, and requests from plugins that cannot take them.
+type Guard struct {
 	log   *logrus.Entry
 	drops *prometheus.CounterVec
 }
 
-func newGuard(log *logrus.Entry, r prometheus.Registerer) *guard {
-	g := &guard{log: log, drops: prometheus.NewCounterVec(prometheus.CounterOpts{
+// NewGuard counts what it drops in r.
+func NewGuard(log *logrus.Entry, r prometheus.Registerer) *Guard {
+	g := &Guard{log: log, drops: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "netboot_dhcpd_drops_total", Help: "Requests dropped before or by a plugin, by reason and plugin.",
 	}, []string{"reason", "plugin"})}
 	r.MustRegister(g.drops)
 	return g
 }
 
-// wrap is p with its handlers guarded, and with its name in what its setup complains about.
-func (g *guard) wrap(p *plugins.Plugin) *plugins.Plugin {
+// Wrap is p with its handlers guarded, and with its name in what its setup complains about.
+func (g *Guard) Wrap(p *plugins.Plugin) *plugins.Plugin {
 	w := &plugins.Plugin{Name: p.Name}
 	if p.Setup4 != nil {
 		w.Setup4 = func(args ...string) (h handler.Handler4, err error) {
@@ -62,7 +63,7 @@ func (e *pluginError) Error() string {
 }
 func (e *pluginError) Unwrap() error { return e.cause }
 
-func (g *guard) setupFailed(section, plugin string, err *error) {
+func (g *Guard) setupFailed(section, plugin string, err *error) {
 	if r := recover(); r != nil {
 		g.log.WithField("stack", string(debug.Stack())).Errorf("plugin %s panicked while it was set up", plugin)
 		*err = fmt.Errorf("it panicked: %v; look at its arguments", r)
@@ -72,7 +73,7 @@ func (g *guard) setupFailed(section, plugin string, err *error) {
 	}
 }
 
-func (g *guard) handler4(plugin string, h handler.Handler4) handler.Handler4 {
+func (g *Guard) handler4(plugin string, h handler.Handler4) handler.Handler4 {
 	return func(req, resp *dhcpv4.DHCPv4) (out *dhcpv4.DHCPv4, stop bool) {
 		if !usableHWAddr(req) {
 			g.drop("hlen", plugin, fmt.Sprintf("hardware type %d with an address of %d bytes", req.HWType, len(req.ClientHWAddr)), "")
@@ -88,7 +89,7 @@ func (g *guard) handler4(plugin string, h handler.Handler4) handler.Handler4 {
 	}
 }
 
-func (g *guard) handler6(plugin string, h handler.Handler6) handler.Handler6 {
+func (g *Guard) handler6(plugin string, h handler.Handler6) handler.Handler6 {
 	return func(req, resp dhcpv6.DHCPv6) (out dhcpv6.DHCPv6, stop bool) {
 		defer func() {
 			if r := recover(); r != nil {
@@ -100,7 +101,7 @@ func (g *guard) handler6(plugin string, h handler.Handler6) handler.Handler6 {
 	}
 }
 
-func (g *guard) drop(reason, plugin, because, stack string) {
+func (g *Guard) drop(reason, plugin, because, stack string) {
 	g.drops.WithLabelValues(reason, plugin).Inc()
 	entry := g.log.WithFields(logrus.Fields{"reason": reason, "plugin": plugin, "because": because})
 	if stack != "" {

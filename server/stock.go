@@ -1,6 +1,8 @@
-package main
+package server
 
 import (
+	"errors"
+
 	"github.com/coredhcp/coredhcp/plugins"
 	"github.com/coredhcp/coredhcp/plugins/autoconfigure"
 	"github.com/coredhcp/coredhcp/plugins/dns"
@@ -18,8 +20,11 @@ import (
 	"github.com/coredhcp/coredhcp/plugins/staticroute"
 )
 
-// stockPlugins are CoreDHCP's own; rangePlugin depends on cgo.
-func stockPlugins() []*plugins.Plugin {
+// ErrLeftOut is what the plugin range says in a build without cgo.
+var ErrLeftOut = errors.New("range was left out of this build, because it needs cgo; install a C compiler and build with CGO_ENABLED=1")
+
+// Stock are CoreDHCP's own; rangePlugin depends on cgo.
+func Stock() []*plugins.Plugin {
 	return []*plugins.Plugin{
 		&autoconfigure.Plugin, &dns.Plugin, &file.Plugin, &ipv6only.Plugin, &leasetime.Plugin, &mtu.Plugin, &nbp.Plugin,
 		&netmask.Plugin, &prefix.Plugin, rangePlugin(), &router.Plugin, &searchdomains.Plugin, &serverid.Plugin,
