@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
@@ -18,6 +19,7 @@ type compiler struct {
 	path     string
 	problems conf.Problems
 	warnings conf.Problems
+	missing  conf.Problems // files: a warning for the daemon, since a site without firmware must still get addresses
 
 	base    string // http, without a slash at its end
 	server4 netip.Addr
@@ -25,13 +27,15 @@ type compiler struct {
 	dirs    []string // firmware directories that exist
 }
 
-// compile goes on behind mistakes of decoding, so that one run shows all of both kinds.
-func compile(path string, f *File, decoding error) (*Policy, error) {
-	var mistakes conf.Problems
-	if decoding != nil && (!errors.As(decoding, &mistakes) || !mistakes.Located()) {
-		return nil, decoding // nothing was decoded
-	}
+// compile turns the file into a policy, as far as it can: it goes on behind mistakes of decoding, so that one run shows
+// all of both kinds. The compiler has the problems; without a policy nothing of the file could be read.
+func compile(path string, f *File, decoding error) (*compiler, *Policy) {
 	c := &compiler{path: path}
+	if decoding != nil && (!errors.As(decoding, &c.problems) || !c.problems.Located()) {
+		return c, nil
+	}
+	mistakes := c.problems
+	c.problems = nil
 	p := &Policy{
 		Preference:  255,
 		defaultArch: netboot.ArchUnknown,
@@ -49,8 +53,14 @@ func compile(path string, f *File, decoding error) (*Policy, error) {
 	for i := range f.Hosts {
 		c.host(&f.Hosts[i], p, firstMAC, firstUUID)
 	}
-	p.Warnings = c.warnings
-	if err := mistakes.With(c.problems).Err(); err != nil {
+	p.Warnings = conf.Problems(nil).With(slices.Concat(c.warnings, c.missing))
+	c.problems = mistakes.With(c.problems)
+	return c, p
+}
+
+// policy is the result, if the file has no mistake.
+func (c *compiler) policy(p *Policy) (*Policy, error) {
+	if err := c.problems.Err(); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -244,16 +254,20 @@ func (c *compiler) file(g *Give, a *answer) {
 	}
 }
 
-// lookUp warns of a file that is in none of the firmware directories. It is no error here: a site whose firmware was
-// deleted must still get its addresses.
+// lookUp notes a file that is in none of the firmware directories.
 func (c *compiler) lookUp(name conf.At[string]) {
 	if len(c.dirs) == 0 {
 		return
 	}
 	for _, dir := range c.dirs {
-		if st, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name.V))); err == nil && st.Mode().IsRegular() {
+		if isRegular(filepath.Join(dir, filepath.FromSlash(name.V))) {
 			return
 		}
 	}
-	c.warnings.Add(name.Pos, "file %q is in none of the firmware directories %s; copy it there, or correct the name", name.V, strings.Join(c.dirs, ", "))
+	c.missing.Add(name.Pos, "file %q is in none of the firmware directories %s; copy it there, or correct the name", name.V, strings.Join(c.dirs, ", "))
+}
+
+func isRegular(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.Mode().IsRegular()
 }

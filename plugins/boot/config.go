@@ -88,11 +88,13 @@ func (m *Match) asksForIPXE() bool { return len(m.Lacks) > 0 || len(m.UserClass)
 // the policy.
 func Load(path string) (*Policy, error) {
 	var f File
-	return compile(path, &f, conf.Load(path, &f))
+	c, p := compile(path, &f, conf.Load(path, &f))
+	return c.policy(p)
 }
 
 // Parse is Load for a map in memory; path names it, and is where relative directories start.
 func Parse(path string, data []byte) (*Policy, error) {
 	var f File
-	return compile(path, &f, conf.Decode(path, data, &f))
+	c, p := compile(path, &f, conf.Decode(path, data, &f))
+	return c.policy(p)
 }

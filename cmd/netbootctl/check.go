@@ -1,0 +1,163 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/coredhcp/coredhcp/logger"
+	flag "github.com/spf13/pflag"
+
+	"github.com/coredhcp-netboot/suite/internal/conf"
+	"github.com/coredhcp-netboot/suite/plugins/boot"
+	"github.com/coredhcp-netboot/suite/server"
+)
+
+const checkUsage = `netbootctl check loads a configuration by the code that netboot-dhcpd runs, and every map that it names, and prints
+every mistake with its line and what to do. It serves nothing, and writes nothing.
+
+Usage: netbootctl check [flags]
+
+Examples:
+  netbootctl check -c /etc/netboot/config.yml
+  netbootctl check -c config.yml --json
+
+Exit status: 0 without a mistake (warnings are none), 1 with one, 2 for a wrong command line. Flags:
+`
+
+// finding is a line of the result.
+type finding struct {
+	Severity string `json:"severity"` // error or warning
+	File     string `json:"file"`
+	Line     int    `json:"line,omitempty"`
+	Text     string `json:"text"`
+}
+
+func check(args []string, out, help io.Writer) error {
+	fs := flag.NewFlagSet("check", flag.ContinueOnError)
+	named := fs.StringP("conf", "c", "", "configuration file (default: where netboot-dhcpd looks)")
+	asJSON := fs.Bool("json", false, "print JSON: a list of objects with severity, file, line and text")
+	fs.SortFlags = false
+	fs.Usage = func() { fmt.Fprint(help, checkUsage+fs.FlagUsages()) }
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 {
+		return fmt.Errorf("%q is no flag; name the configuration with -c", fs.Arg(0))
+	}
+	path, err := server.Find(*named)
+	if err != nil {
+		return err
+	}
+	problems, warnings, err := look(path)
+	if err != nil {
+		return err
+	}
+	var all []finding
+	here, _ := os.Getwd()
+	all = appendFindings(all, "error", here, problems)
+	all = appendFindings(all, "warning", here, warnings)
+	if *asJSON {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(append([]finding{}, all...))
+	} else {
+		err = printText(out, shown(here, path), all, len(problems))
+	}
+	if err == nil && len(problems) > 0 {
+		err = errFound
+	}
+	return err
+}
+
+// look checks the configuration at path and the maps that it names. It works in the configuration's directory, as the
+// daemon does, and comes back.
+func look(path string) (problems, warnings conf.Problems, err error) {
+	logger.GetLogger("netbootctl").Logger.SetOutput(io.Discard) // of the stock plugins
+	here, err := os.Getwd()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := os.Chdir(filepath.Dir(path)); err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, os.Chdir(here)) }()
+	scratch, err := os.MkdirTemp("", "netbootctl-")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer os.RemoveAll(scratch)
+
+	c, f := server.Check(path, server.Stock(), []string{"boot"}, scratch)
+	problems, warnings = f.Problems, f.Warnings
+	if c == nil {
+		return problems, warnings, nil
+	}
+	seen := map[string]bool{}
+	for _, s := range c.Sections() {
+		for i, p := range s.Plugins {
+			if p.Name != "boot" {
+				continue
+			}
+			if len(p.Args) != 1 {
+				problems.Add(c.Pos(s.Name, i), "%s: plugin boot: takes one file, like `- boot: boot.yml` (a map written inline never reaches a plugin, and a name must have no spaces)", s.Name)
+				continue
+			}
+			bootMap, err := filepath.Abs(p.Args[0])
+			if err != nil || seen[bootMap] {
+				continue
+			}
+			seen[bootMap] = true
+			ps, ws := boot.Check(bootMap)
+			problems, warnings = append(problems, ps...), append(warnings, ws...)
+		}
+	}
+	return problems, warnings, nil
+}
+
+func appendFindings(all []finding, severity, here string, ps conf.Problems) []finding {
+	for _, p := range ps {
+		all = append(all, finding{severity, shown(here, p.File), p.Line, strings.ReplaceAll(p.Text, filepath.Dir(p.File)+"/", "")})
+	}
+	return all
+}
+
+// shown is a path as somebody in the directory here would write it.
+func shown(here, path string) string {
+	if rel, err := filepath.Rel(here, path); err == nil && !strings.HasPrefix(rel, "../..") {
+		return rel
+	}
+	return path
+}
+
+func printText(out io.Writer, path string, all []finding, problems int) error {
+	for _, f := range all {
+		text := f.Text
+		if f.Severity == "warning" {
+			text = "warning: " + text
+		}
+		if _, err := fmt.Fprintf(out, "%s: %s\n", conf.Pos{File: f.File, Line: f.Line}, text); err != nil {
+			return err
+		}
+	}
+	result := "no mistakes"
+	if problems > 0 {
+		result = plural(problems, "mistake")
+	}
+	if w := len(all) - problems; w > 0 {
+		result += ", " + plural(w, "warning")
+	}
+	_, err := fmt.Fprintf(out, "%s: %s\n", path, result)
+	return err
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}

@@ -1,0 +1,62 @@
+// Command netbootctl is the operator's hand tool. Each verb has a file of its own.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	flag "github.com/spf13/pflag"
+
+	"github.com/coredhcp-netboot/suite/internal/daemon"
+)
+
+const usage = `netbootctl looks at a network boot configuration.
+
+Usage: netbootctl VERB [flags]
+
+Verbs:
+  check     load the configuration and every map it names, and tell what is wrong with them
+  version   print the version
+
+Examples:
+  netbootctl check -c /etc/netboot/config.yml
+  netbootctl check -c config.yml --json
+
+netbootctl VERB --help tells the flags of a verb.
+`
+
+// errFound is an end with exit status 1 about which everything has been said.
+var errFound = errors.New("problems were found")
+
+func main() {
+	err := run(os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return
+	case !errors.Is(err, errFound):
+		fmt.Fprintln(os.Stderr, "netbootctl:", err)
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+func run(args []string, out, help io.Writer) error {
+	if len(args) == 0 {
+		fmt.Fprint(help, usage)
+		return errors.New("no verb; use check")
+	}
+	switch verb := args[0]; verb {
+	case "check":
+		return check(args[1:], out, help)
+	case "version", "--version":
+		fmt.Fprintln(out, "netbootctl", daemon.Version())
+		return nil
+	case "help", "--help", "-h":
+		fmt.Fprint(out, usage)
+		return nil
+	default:
+		return fmt.Errorf("verb %q is unknown; use check", verb)
+	}
+}

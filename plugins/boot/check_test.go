@@ -1,0 +1,67 @@
+package boot_test
+
+import (
+	"debug/pe"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/coredhcp-netboot/suite/internal/conf"
+	"github.com/coredhcp-netboot/suite/plugins/boot"
+)
+
+// efiProgram is the header of an EFI program for a PE/COFF machine type, and no more.
+func efiProgram(machine uint16) []byte {
+	b := make([]byte, 64, 128)
+	copy(b, "MZ")
+	binary.LittleEndian.PutUint32(b[60:], 64)
+	b = append(b, "PE\x00\x00"...)
+	b = binary.LittleEndian.AppendUint16(b, machine)
+	return append(b, make([]byte, 64)...)
+}
+
+// Adding a case is adding a map to testdata/check.
+func TestCheckFindsWhatPeopleForget(t *testing.T) {
+	maps, err := filepath.Glob("testdata/check/*.yml")
+	if err != nil || len(maps) < 10 {
+		t.Fatalf("found %d maps, %v", len(maps), err)
+	}
+	for _, path := range maps {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			dir := t.TempDir()
+			must(t, os.Mkdir(filepath.Join(dir, "firmware"), 0o755))
+			text, err := os.ReadFile(path)
+			must(t, err)
+			for name, content := range map[string][]byte{
+				"boot.yml":                text,
+				"firmware/undionly.kpxe":  []byte("\xea\x05\x00\xc0\x07"),
+				"firmware/ipxe.efi":       efiProgram(pe.IMAGE_FILE_MACHINE_AMD64),
+				"firmware/ipxe-arm64.efi": efiProgram(pe.IMAGE_FILE_MACHINE_ARM64),
+				"firmware/odd.efi":        efiProgram(pe.IMAGE_FILE_MACHINE_IA64),
+				"firmware/boot.ipxe":      []byte("#!ipxe\n"),
+			} {
+				must(t, os.WriteFile(filepath.Join(dir, name), content, 0o644))
+			}
+			problems, warnings := boot.Check(filepath.Join(dir, "boot.yml"))
+			got := strings.ReplaceAll(findings("error", problems)+findings("warning", warnings), dir+"/", "")
+			golden := strings.TrimSuffix(path, ".yml") + ".want"
+			if *update {
+				must(t, os.WriteFile(golden, []byte(got), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			must(t, err)
+			if got != string(want) {
+				t.Errorf("says:\n%s\nnot:\n%s", got, want)
+			}
+		})
+	}
+}
+
+func findings(kind string, ps conf.Problems) (text string) {
+	for _, p := range ps {
+		text += kind + ": " + p.Error() + "\n"
+	}
+	return text
+}
