@@ -24,7 +24,8 @@ var machines = []struct {
 	name string
 	kind lab.Kind
 }{
-	{"old-dell", lab.BIOS},
+	{"old-dell", lab.PlainPXE},
+	{"new-dell", lab.BIOS},
 	{"rack-7", lab.UEFI},
 }
 

@@ -47,7 +47,7 @@ func (r report) title(dir string) {
 	if lab.Accelerated() {
 		how = "with hardware virtualisation"
 	}
-	p.line("%s", p.paint(bold, "Two machines boot through netboot-dhcpd and netboot-tftpd"))
+	p.line("%s", p.paint(bold, "Three machines boot through netboot-dhcpd and netboot-tftpd"))
 	p.line("  network   namespaces of its own, 192.0.2.0/24; no live network is touched")
 	p.line("  machines  QEMU, %s", how)
 	p.line("  files     %s: config.example.yml, boot.example.yml, logs, captures", dir)
@@ -132,6 +132,6 @@ func (r report) success(boots []*lab.Boot, dir string) {
 		names = append(names, fmt.Sprintf("%s in %.1f s", b.Name, b.Took().Seconds()))
 	}
 	p.line("")
-	p.line("%s", p.paint(bold, "Both machines ran their script: "+strings.Join(names, ", ")+"."))
+	p.line("%s", p.paint(bold, "Every machine ran its script: "+strings.Join(names, ", ")+"."))
 	p.line("Try it on a real network: README.md. What was recorded is in %s.", dir)
 }

@@ -54,13 +54,14 @@ func (s Suite) commands(l *Lab) ([]command, error) {
 // File is a configuration file.
 type File struct{ Name, Content string }
 
-// Shipped is the configuration that the project ships as its example, changed only in the interface to listen on.
+// Shipped is the configuration that the project ships as its example. It is changed in the interface to listen on, and
+// has one rule more: QEMU has no plain PXE card, so such a machine is played by an iPXE that says another user class.
 func Shipped() ([]File, error) {
 	root, err := SourceRoot()
 	if err != nil {
 		return nil, err
 	}
-	const main, listen = "config.example.yml", `listen: "%lo"`
+	const main, listen, rules = "config.example.yml", `listen: "%lo"`, "\nrules:"
 	var files []File
 	for _, name := range []string{main, "boot.example.yml"} {
 		data, err := os.ReadFile(filepath.Join(root, name))
@@ -68,7 +69,12 @@ func Shipped() ([]File, error) {
 			return nil, err
 		}
 		content := string(data)
-		if name == main {
+		if name != main {
+			if !strings.Contains(content, rules) {
+				return nil, fmt.Errorf("%s: there is no line %s to add to; adapt the lab to the new example", name, rules)
+			}
+			content = strings.Replace(content, rules, rules+"\n  - {user-class: "+PlainClass+", file: "+biosFile+"} # for the demonstration", 1)
+		} else {
 			if !strings.Contains(content, listen) {
 				return nil, fmt.Errorf("%s: there is no line %s to change; adapt the lab to the new example", name, listen)
 			}
