@@ -156,6 +156,32 @@ func TestEachMistakeIsExplainedWithItsRemedy(t *testing.T) {
 	}
 }
 
+func TestUnreadableDirectoryIsExplained(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Fatal("this test becomes another user; run it as root (make test does)")
+	}
+	dir := files(t, map[string]string{
+		"config.yml": config("127.0.0.1:0", "server_id: 192.0.2.1", "boot: boot.yml"),
+		"boot.yml":   "firmware: [firmware]\nrules: [{file: x}]\n",
+	})
+	if err := os.Mkdir(filepath.Join(dir, "firmware"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	program := build(t, "1")
+	for _, path := range []string{dir, filepath.Dir(dir), filepath.Dir(program)} { // the other user may go there
+		if err := os.Chmod(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), program, "-L", "none", "-c", filepath.Join(dir, "config.yml"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	want := "boot.yml:1: firmware directory firmware cannot be read: permission denied; correct its permissions (chmod a+rx)"
+	if err == nil || !strings.Contains(string(out), want) {
+		t.Errorf("%v, says:\n%s\nnot: %s", err, out, want)
+	}
+}
+
 func TestNoConfigurationAnywhereIsExplained(t *testing.T) {
 	dir := t.TempDir()
 	got := fails(t, "1", dir)

@@ -214,7 +214,7 @@ func (c *compiler) answer(g *Give, at conf.Pos) *answer {
 		server4: c.server4, server6: c.server6,
 		serverName: g.ServerName.V,
 		options4:   g.Options.for4(), options6: g.Options.for6(),
-		ipxe: g.IPXEOptions.bytes(),
+		ipxe: slices.Clip(g.IPXEOptions.bytes()),
 	}
 	if len(g.Server) > 0 {
 		a.server4, a.server6 = c.servers(g.Server, at)

@@ -168,7 +168,7 @@ func encode(kind, text string) (v4, v6 []byte, err error) {
 func (l optionList) for4() (out []netboot.Option) {
 	for _, o := range l {
 		if o.code4 != 0 && len(o.value4) > 0 {
-			out = append(out, netboot.Option{Code: o.code4, Value: o.value4})
+			out = append(out, netboot.Option{Code: o.code4, Value: slices.Clip(o.value4)})
 		}
 	}
 	return out
@@ -177,7 +177,7 @@ func (l optionList) for4() (out []netboot.Option) {
 func (l optionList) for6() (out []netboot.Option) {
 	for _, o := range l {
 		if o.code6 != 0 && len(o.value6) > 0 {
-			out = append(out, netboot.Option{Code: o.code6, Value: o.value6})
+			out = append(out, netboot.Option{Code: o.code6, Value: slices.Clip(o.value6)})
 		}
 	}
 	return out
