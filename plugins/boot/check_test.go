@@ -46,15 +46,7 @@ func TestCheckFindsWhatPeopleForget(t *testing.T) {
 			}
 			problems, warnings := boot.Check(filepath.Join(dir, "boot.yml"))
 			got := strings.ReplaceAll(findings("error", problems)+findings("warning", warnings), dir+"/", "")
-			golden := strings.TrimSuffix(path, ".yml") + ".want"
-			if *update {
-				must(t, os.WriteFile(golden, []byte(got), 0o644))
-			}
-			want, err := os.ReadFile(golden)
-			must(t, err)
-			if got != string(want) {
-				t.Errorf("says:\n%s\nnot:\n%s", got, want)
-			}
+			isGolden(t, path, got)
 		})
 	}
 }

@@ -15,6 +15,20 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
+// isGolden compares what is said of a map with the text beside it.
+func isGolden(t *testing.T, mapPath, got string) {
+	t.Helper()
+	golden := strings.TrimSuffix(mapPath, ".yml") + ".want"
+	if *update {
+		must(t, os.WriteFile(golden, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(golden)
+	must(t, err)
+	if got != string(want) {
+		t.Errorf("says:\n%s\nnot:\n%s", got, want)
+	}
+}
+
 // Adding a case is adding a map to testdata/errors.
 func TestEveryMistakeInAMapIsExplained(t *testing.T) {
 	maps, err := filepath.Glob("testdata/errors/*.yml")
@@ -28,15 +42,7 @@ func TestEveryMistakeInAMapIsExplained(t *testing.T) {
 				t.Fatal("was taken")
 			}
 			got := strings.ReplaceAll(err.Error(), "testdata/errors/", "") + "\n"
-			golden := strings.TrimSuffix(path, ".yml") + ".want"
-			if *update {
-				must(t, os.WriteFile(golden, []byte(got), 0o644))
-			}
-			want, err := os.ReadFile(golden)
-			must(t, err)
-			if got != string(want) {
-				t.Errorf("says:\n%s\nnot:\n%s", got, want)
-			}
+			isGolden(t, path, got)
 		})
 	}
 }
