@@ -3,7 +3,8 @@
 
 # Tests open namespaces and low ports, so they run as root; nothing else does.
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo env "PATH=$$PATH" "HOME=$$HOME" GOCACHE=/tmp/netboot-root-cache NETBOOT_BIN=$(CURDIR)/bin)
-GOTEST := go test -race $(if $(ROOT),-exec '$(ROOT)')
+# -count=1: these tests run programs that the cache of results knows nothing about.
+GOTEST := go test -count=1 -race $(if $(ROOT),-exec '$(ROOT)')
 LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 60s
 
@@ -35,7 +36,7 @@ unit: build
 
 # Real firmware in emulated machines, one at a time.
 integration: build
-	$(GOTEST) -count=1 -p 1 -timeout 30m -v ./internal/nettest/... ./integration/...
+	$(GOTEST) -p 1 -timeout 30m -v ./internal/nettest/... ./integration/...
 
 # Every fuzz target for FUZZTIME.
 fuzz:

@@ -75,6 +75,10 @@ type List[T any] []T
 // DecodeConf implements Custom.
 func (l *List[T]) DecodeConf(v Value) {
 	items := v.Items()
+	if len(items) == 0 {
+		v.Fail("must have at least one item; add one or remove the key")
+		return
+	}
 	*l = make(List[T], len(items))
 	for i, item := range items {
 		item.Into(&(*l)[i])
@@ -122,16 +126,15 @@ func (d *decoder) into(n *yaml.Node, ptr any, depth int) {
 	}
 	d.visited++
 	switch {
-	case len(d.problems) >= maxProblems:
+	case len(d.problems) > maxProblems:
+		return
+	case len(d.problems) == maxProblems:
+		d.problems = append(d.problems, Problem{Pos: d.pos(n), Text: "more mistakes may follow; mend those above first", fatal: true})
 		return
 	case depth > maxDepth:
 		d.fail(n, "is nested more than %d levels deep; does an alias contain itself?", maxDepth)
 		return
-	case d.visited > d.limit:
-		if !d.tooMany {
-			d.tooMany = true
-			d.fail(n, "the file unfolds to more than %d values; use fewer aliases", d.limit)
-		}
+	case d.unfoldsTooFar(n):
 		return
 	}
 	switch p := ptr.(type) {
@@ -173,6 +176,18 @@ func (d *decoder) into(n *yaml.Node, ptr any, depth int) {
 	default:
 		panic(fmt.Sprintf("conf: %s cannot be read from YAML", v.Type()))
 	}
+}
+
+// unfoldsTooFar tells, and says once, that aliases make more of the file than it is.
+func (d *decoder) unfoldsTooFar(n *yaml.Node) bool {
+	if d.visited <= d.limit {
+		return false
+	}
+	if !d.tooMany {
+		d.tooMany = true
+		d.fail(n, "the file unfolds to more than %d values; use fewer aliases", d.limit)
+	}
+	return true
 }
 
 func (d *decoder) scalar(n *yaml.Node, want string) (string, bool) {
@@ -230,12 +245,12 @@ func (d *decoder) pairs(n *yaml.Node, depth int) []pair {
 		return nil
 	}
 	d.visited += len(n.Content)
-	if d.visited > d.limit {
-		return nil // it has been said
+	if d.unfoldsTooFar(n) {
+		return nil
 	}
 	if depth > maxDepth {
 		d.fail(n, "is merged more than %d levels deep; does an alias contain itself?", maxDepth)
-		d.visited = d.limit + 1
+		d.visited, d.tooMany = d.limit+1, true
 		return nil
 	}
 	var own, merged []pair
@@ -286,7 +301,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, depth int) {
 
 // needsKey tells a message that begins with its verb: its subject is the key.
 func needsKey(text string) bool {
-	return strings.HasPrefix(text, "must be ") || strings.HasPrefix(text, "has no value")
+	return strings.HasPrefix(text, "must ") || strings.HasPrefix(text, "has no value")
 }
 
 func (d *decoder) fields(v reflect.Value, into map[string]reflect.Value, n *yaml.Node) {

@@ -60,10 +60,10 @@ type Client struct {
 
 // Relay is the agent that passed the request on.
 type Relay struct {
-	// Addr is giaddr, or the link-address nearest to the client; invalid without a relay.
+	// Addr is giaddr, or the link-address nearest to the client that is one; invalid without a relay.
 	Addr      netip.Addr
 	CircuitID string // option 82.1, or the interface-id of DHCPv6
-	RemoteID  string // option 82.2, or option 37 of DHCPv6, whose first 4 bytes are an enterprise number
+	RemoteID  string // option 82.2, or option 37 of DHCPv6 behind its enterprise number
 }
 
 // Boots tells whether the client wants to hear of a boot server or file at all.

@@ -62,8 +62,15 @@ func Client4(req *dhcpv4.DHCPv4) (Client, error) {
 	return c, nil
 }
 
+// Bounds of what a client's words may be. A DHCPv4 option holds 255 bytes, but the library joins options that are sent
+// several times (RFC 3396), which no firmware does.
+const (
+	maxText    = 255
+	maxClasses = 16
+)
+
 // text is a string option without the NULs that some clients count in.
-func text(b []byte) string { return strings.TrimRight(string(b), "\x00") }
+func text(b []byte) string { return strings.TrimRight(string(b[:min(len(b), maxText)]), "\x00") }
 
 // userClasses4 reads option 77. RFC 3004 wants a length before each class; iPXE and Microsoft's clients send the text
 // bare, so the value as a whole counts as a class too.
@@ -71,8 +78,9 @@ func userClasses4(b []byte) []string {
 	if len(b) == 0 {
 		return nil
 	}
+	b = b[:min(len(b), maxText)]
 	classes := []string{text(b)}
-	for rest := b; len(rest) > 0; {
+	for rest := b; len(rest) > 0 && len(classes) <= maxClasses; {
 		n := int(rest[0])
 		if n == 0 || n >= len(rest) {
 			return classes[:1] // not framed

@@ -20,22 +20,20 @@ func Client6(req dhcpv6.DHCPv6) (Client, error) {
 	}
 	c := Client{V6: true, VendorClass: vendorClass6(msg), Relay: relay6(req)}
 	ipxe := false
-	for _, class := range msg.Options.UserClasses() {
+	classes := msg.Options.UserClasses()
+	for _, class := range classes[:min(len(classes), maxClasses)] {
 		t := text(class)
 		c.UserClasses = append(c.UserClasses, t)
 		ipxe = ipxe || isIPXEClass(t)
 	}
 	if fqdn := msg.Options.FQDN(); fqdn != nil && fqdn.DomainName != nil && len(fqdn.DomainName.Labels) > 0 {
-		c.Hostname, _, _ = strings.Cut(fqdn.DomainName.Labels[0], ".")
+		c.Hostname = text([]byte(fqdn.DomainName.Labels[0]))
 	}
 	var arch []byte
 	if opt := msg.GetOneOption(dhcpv6.OptionClientArchType); opt != nil {
 		arch = opt.ToBytes()
 	}
 	c.classify(arch, len(arch) > 0, ipxe)
-	if c.Arch == ArchRPi {
-		c.ArchBy = ArchByOption // only Raspberry Pis have this code
-	}
 	c.identify(req, msg)
 	if c.Firmware == FirmwareNone {
 		c.Asks = msg.IsOptionRequested(dhcpv6.OptionBootfileURL)
@@ -112,8 +110,11 @@ func relay6(req dhcpv6.DHCPv6) (r Relay) {
 	if relay == nil {
 		return r
 	}
-	if link, ok := netip.AddrFromSlice(relay.LinkAddr); ok {
-		r.Addr = link
+	// A switch that relays on the link (LDRA, RFC 6221) has no address; the next relay tells the link.
+	for m, ok := req.(*dhcpv6.RelayMessage); ok && m != nil; m, ok = m.Options.RelayMessage().(*dhcpv6.RelayMessage) {
+		if link, ok := netip.AddrFromSlice(m.LinkAddr); ok && !link.IsUnspecified() {
+			r.Addr = link
+		}
 	}
 	r.CircuitID = string(relay.Options.InterfaceID())
 	if id := relay.Options.RemoteID(); id != nil {

@@ -75,7 +75,7 @@ func isIPXEClass(class string) bool {
 // IsIPXEBinary tells by its name a file that is iPXE itself: undionly.kpxe, ipxe.efi, ipxe-x86_64.efi, snponly.efi,
 // ipxe.pxe, realtek.kpxe, with or without directories or a URL before it. The kpxe formats are iPXE's alone.
 func IsIPXEBinary(file string) bool {
-	base := strings.ToLower(baseName(file))
+	base, _, _ := strings.Cut(strings.ToLower(baseName(file)), ";")
 	stem, suffix, _ := strings.Cut(base, ".")
 	if i := strings.LastIndexByte(base, '.'); i >= 0 {
 		suffix = base[i+1:]
@@ -85,7 +85,8 @@ func IsIPXEBinary(file string) bool {
 		return true
 	case "efi", "pxe", "0":
 		return strings.HasPrefix(stem, "ipxe") || strings.HasPrefix(stem, "undionly") ||
-			strings.HasPrefix(stem, "snponly") || stem == "snp"
+			strings.HasPrefix(stem, "snponly") || stem == "snp" || strings.HasPrefix(stem, "snp-") ||
+			strings.HasPrefix(base, "netboot.xyz")
 	}
 	return false
 }

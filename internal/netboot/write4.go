@@ -9,7 +9,7 @@ import (
 // EchoUUID4 copies option 97 from the request: PXE wants it in every reply, and only where the client sent it
 // (RFC 4578 section 2.3).
 func EchoUUID4(req, resp *dhcpv4.DHCPv4) {
-	if id := option4(req, optUUID97); len(id) > 0 {
+	if id := option4(req, optUUID97); len(id) > 0 && len(id) <= maxText {
 		set4(resp, optUUID97, id)
 	} else {
 		del4(resp, optUUID97)
@@ -77,9 +77,24 @@ func (a Answer) writeClass4(resp *dhcpv4.DHCPv4) {
 	case a.Profile == ProfileRaspberryPi:
 		set4(resp, optVendor43, vendorRaspberryPi)
 		set4(resp, optClass60, []byte("PXEClient"))
-	case a.Firmware == FirmwarePXE && len(vendor) > 0:
+	case a.Firmware == FirmwarePXE && TakesFileAtOnce(vendor):
 		set4(resp, optClass60, []byte("PXEClient"))
+	case a.Firmware == FirmwarePXE:
+		del4(resp, optVendor43)
 	}
+}
+
+// TakesFileAtOnce tells an option 43 with which PXE firmware takes the boot file of the same reply: its discovery control
+// (6) has bit 3 set. With any other it would show a menu, look for boot servers, or drop the offer.
+func TakesFileAtOnce(vendor []byte) bool {
+	for len(vendor) >= 3 && vendor[0] != 255 {
+		code, n := vendor[0], int(vendor[1])
+		if code == 6 && n == 1 {
+			return vendor[2]&8 != 0
+		}
+		vendor = vendor[min(2+n, len(vendor)):]
+	}
+	return false
 }
 
 func set4(m *dhcpv4.DHCPv4, code uint8, value []byte) {

@@ -151,17 +151,27 @@ func (c *compiler) rule(r *Rule, p *Policy) {
 
 // loops looks at a rule that gives iPXE: whom it would give it to again and again.
 func (c *compiler) loops(r *Rule, name string) {
+	if len(r.Lacks) > 0 {
+		for _, code := range append(r.codes(), netboot.ArchBIOS)[:max(1, len(r.codes()))] {
+			if !builtIn(code).Has(union(r.Lacks)) {
+				c.warnings.Add(r.Match.Pos, "iPXE as it is usually built for %s lacks some of these too, and would be handed %s again and again; make sure that this build has them", code, name)
+				return
+			}
+		}
+		return
+	}
 	for _, class := range r.UserClass {
 		if class.matches("iPXE") || class.matches("gPXE") {
 			c.problems.Add(r.Match.Pos, "every iPXE has the user class %q, so it would be handed %s for ever; give it a script, or match lacks: [http] for builds that need a better one", class.String(), name)
 			return
 		}
 	}
+	onlyIPXE := len(r.Match.Firmware) == 1 && r.Match.Firmware[0].kind == netboot.FirmwareIPXE
 	switch {
-	case len(r.Lacks) > 0:
 	case len(r.UserClass) > 0:
 		c.warnings.Add(r.Match.Pos, "an iPXE whose script set the user class %q would be handed %s again and again; make sure that the second stage has another class", r.UserClass[0].String(), name)
-	case r.IPXE != nil && *r.IPXE || len(r.Features) > 0:
+	case r.Match.asksForIPXE():
+	case r.IPXE != nil && *r.IPXE || len(r.Features) > 0 || onlyIPXE:
 		c.problems.Add(r.Match.Pos, "iPXE is never handed iPXE again, so this rule would never answer; give it a script, or match lacks: [http] for builds that need a better one")
 	}
 }
@@ -177,7 +187,8 @@ func (c *compiler) host(h *Host, p *Policy, firstMAC map[netboot.MAC]conf.Pos, f
 	p.need6(a)
 	for _, m := range h.MAC {
 		if !m.V.Known() {
-			continue // it could not be read, or is all zeros
+			c.problems.AddAbsence(m.Pos, "mac is all zeros, which is what firmware without an address sends; write the machine's")
+			continue
 		}
 		if first, taken := firstMAC[m.V.MAC]; taken {
 			c.problems.Add(m.Pos, "mac %s already has an answer on line %d; keep one of the two", m.V, first.Line)
@@ -188,6 +199,7 @@ func (c *compiler) host(h *Host, p *Policy, firstMAC map[netboot.MAC]conf.Pos, f
 	}
 	for _, u := range h.UUID {
 		if !u.V.Known() {
+			c.problems.AddAbsence(u.Pos, "uuid is all zeros, which is what boards without one send; write the machine's, or its mac")
 			continue
 		}
 		if first, taken := firstUUID[u.V.UUID]; taken {
@@ -216,8 +228,13 @@ func (c *compiler) answer(g *Give, at conf.Pos) *answer {
 		options4:   g.Options.for4(), options6: g.Options.for6(),
 		ipxe: slices.Clip(g.IPXEOptions.bytes()),
 	}
-	if len(g.Server) > 0 {
-		a.server4, a.server6 = c.servers(g.Server, at)
+	v4, v6 := c.servers(g.Server, at)
+	auto := slices.ContainsFunc(g.Server, func(s server) bool { return s.auto })
+	if v4.IsValid() || auto { // a family that is not mentioned keeps the map's
+		a.server4 = v4
+	}
+	if v6.IsValid() || auto {
+		a.server6 = v6
 	}
 	if n := len(g.ServerName.V); n > netboot.MaxServerName {
 		c.problems.Add(g.ServerName.Pos, "server-name has %d bytes; the header holds %d: shorten it", n, netboot.MaxServerName)
@@ -229,11 +246,29 @@ func (c *compiler) answer(g *Give, at conf.Pos) *answer {
 	default:
 		c.problems.Add(g.Profile.Pos, "profile %q is unknown; use raspberry-pi", g.Profile.V)
 	}
-	if g.Ignore && (g.File.V != "" || g.Profile.V != "" || len(g.Options) > 0 || len(g.IPXEOptions) > 0) {
+	if g.Ignore && (g.File.V != "" || len(g.Server) > 0 || g.ServerName.V != "" || g.Profile.V != "" || len(g.Options) > 0 || len(g.IPXEOptions) > 0) {
 		c.problems.Add(at, "ignore: true gives no boot answer, yet other answers stand beside it; remove the one or the others")
+	}
+	for _, o := range a.options4 {
+		if o.Code == 43 && !netboot.TakesFileAtOnce(o.Value) {
+			c.warnings.Add(at, "option 43 has no discovery control (06 01 08) that lets PXE firmware take the file at once, so PXE firmware does not get it")
+		}
+	}
+	if n := size(a.options4); n > maxOptions {
+		c.problems.Add(at, "the options have %d bytes; a reply has room for %d beside the lease: give fewer", n, maxOptions)
 	}
 	c.file(g, a)
 	return a
+}
+
+// maxOptions leaves room for the lease and the boot fields in 1472 bytes, the most that EDK2 takes.
+const maxOptions = 600
+
+func size(options []netboot.Option) (n int) {
+	for _, o := range options {
+		n += 2 + len(o.Value)
+	}
+	return n
 }
 
 func (c *compiler) file(g *Give, a *answer) {

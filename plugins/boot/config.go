@@ -1,6 +1,8 @@
 package boot
 
 import (
+	"slices"
+
 	"github.com/coredhcp-netboot/suite/internal/conf"
 )
 
@@ -82,7 +84,10 @@ func (m *Match) empty() bool {
 
 // asksForIPXE tells a rule that hands iPXE to iPXE on purpose: to a build that lacks a feature, or to one that an
 // operator's user class names.
-func (m *Match) asksForIPXE() bool { return len(m.Lacks) > 0 || len(m.UserClass) > 0 }
+func (m *Match) asksForIPXE() bool {
+	return len(m.Lacks) > 0 || len(m.UserClass) > 0 ||
+		len(m.Any) > 0 && !slices.ContainsFunc(m.Any, func(m Match) bool { return !m.asksForIPXE() })
+}
 
 // Load reads and compiles the boot map at path. The error, if any, holds every problem of the file. Warnings are in
 // the policy.

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/coredhcp-netboot/suite/internal/conf"
 	"github.com/coredhcp-netboot/suite/internal/netboot"
 )
 
@@ -74,6 +77,9 @@ func newFile(name, base string, server6 netip.Addr) (*file, error) {
 		if f.http, err = parseText(base + "/" + name); err != nil {
 			return nil, err
 		}
+		if n := len(f.http.done); n > netboot.MaxFile {
+			return nil, fmt.Errorf("file %q has %d bytes behind http; firmware reads at most %d: shorten one of them", name, n, netboot.MaxFile)
+		}
 	}
 	f.tftp6, err = tftpURL(name, server6)
 	return f, err
@@ -98,11 +104,23 @@ func checkName(name string) error {
 		return fmt.Errorf("file %q leaves the firmware directory with ..; name a file inside it", name)
 	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return fmt.Errorf("file %q has control characters, which firmware cuts a name at; remove them", name)
+	case !strings.Contains(name, "://") && schemeLike.MatchString(name):
+		return fmt.Errorf("file %q begins like a URL, and iPXE takes it for one; write :// behind the scheme", name)
+	case !strings.Contains(name, "://") && strings.ContainsAny(placeholder.ReplaceAllString(name, ""), " ?#%"):
+		return fmt.Errorf("file %q has one of the characters space ? # %%, which change meaning in a URL; rename the file", name)
 	case len(name) > netboot.MaxFile:
 		return fmt.Errorf("file has %d bytes; firmware reads at most %d: shorten it", len(name), netboot.MaxFile)
 	}
 	return nil
 }
+
+// schemes are those that firmware fetches by: TFTP and HTTP(S) everywhere, the others where iPXE was built with them.
+var schemes = []string{"file", "ftp", "http", "https", "iscsi", "nfs", "tftp"}
+
+var (
+	schemeLike  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:/`)
+	placeholder = regexp.MustCompile(`\$?\{[^}]*\}`)
+)
 
 func checkURL(name string) error {
 	plain := name // placeholders are no part of URL syntax
@@ -111,6 +129,8 @@ func checkURL(name string) error {
 	}
 	u, err := url.Parse(plain)
 	switch {
+	case err == nil && !slices.Contains(schemes, strings.ToLower(u.Scheme)):
+		return fmt.Errorf("file %q has the scheme %q, which no firmware knows; %s", name, u.Scheme, conf.Suggest(u.Scheme, schemes))
 	case err != nil:
 		var ue *url.Error
 		if errors.As(err, &ue) {

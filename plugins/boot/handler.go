@@ -44,7 +44,7 @@ func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 	switch resp.MessageType() {
 	case dhcpv4.MessageTypeOffer, dhcpv4.MessageTypeAck:
 	default:
-		return resp, false // a NAK, or a RELEASE that nobody answers
+		return resp, false // a NAK, or what stock CoreDHCP makes of a RELEASE
 	}
 	netboot.EchoUUID4(req, resp)
 	c, err := netboot.Client4(req)
@@ -64,9 +64,11 @@ func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 		h.pass(&c, passedNoServerID, "")
 		return resp, false
 	}
-	a, mine := h.loaded.Load().DecideTraced(&c, h.suspect)
+	var passed passedOver
+	a, mine := h.loaded.Load().DecideTraced(&c, passed.hear)
+	h.suspect(&c, passed)
 	if !mine {
-		h.notMine(&c, a)
+		h.notMine(&c, a, passed)
 		return resp, false
 	}
 	a.Write4(req, resp)
@@ -92,23 +94,26 @@ func (h *chain) Handle6(req, resp dhcpv6.DHCPv6) (dhcpv6.DHCPv6, bool) {
 	}
 	now := h.loaded.Load()
 	netboot.WritePreference6(msg, now.Preference)
+	if !startsBoot(req) {
+		return resp, false
+	}
 	c, err := netboot.Client6(req)
 	if err != nil {
 		h.pass(&c, passedUnreadable, err.Error())
 		return resp, false
 	}
 	c.Local = now.local6
-	if c.Relay.Addr.IsValid() {
-		if source, err := sourceTowards(c.Relay.Addr); err == nil {
-			c.Local = source
-		}
+	if now.auto6 != "" && c.Relay.Addr.IsGlobalUnicast() {
+		c.Local, _ = sourceTowards(c.Relay.Addr) // without one the entries that need it say so
 	}
 	if ia := msg.Options.OneIANA(); ia != nil && ia.Options.OneAddress() != nil {
 		c.IP = addr(ia.Options.OneAddress().IPv6Addr)
 	}
-	a, mine := now.DecideTraced(&c, h.suspect)
+	var passed passedOver
+	a, mine := now.DecideTraced(&c, passed.hear)
+	h.suspect(&c, passed)
 	if !mine {
-		h.notMine(&c, a)
+		h.notMine(&c, a, passed)
 		return resp, false
 	}
 	a.Write6(msg)
@@ -116,27 +121,49 @@ func (h *chain) Handle6(req, resp dhcpv6.DHCPv6) (dhcpv6.DHCPv6, bool) {
 	return resp, false
 }
 
+// startsBoot tells the messages that a client learns its boot file from; firmware does not look at others.
+func startsBoot(req dhcpv6.DHCPv6) bool {
+	msg, err := req.GetInnerMessage()
+	return err != nil || msg.MessageType == dhcpv6.MessageTypeSolicit || msg.MessageType == dhcpv6.MessageTypeRequest ||
+		msg.MessageType == dhcpv6.MessageTypeInformationRequest
+}
+
 func addr(ip []byte) netip.Addr {
 	a, _ := netip.AddrFromSlice(ip)
 	return a
 }
 
-// suspect logs a client whose own words would have led it astray.
-func (h *chain) suspect(c *netboot.Client, entry string, why Reason) {
-	if why.suspicious() || why == ReasonNoServer {
-		h.fields(c).WithFields(logrus.Fields{"because": entry, "hostname": strconv.QuoteToASCII(c.Hostname)}).Warn("boot refused: " + why.String())
+// passedOver is the entry that matched a client and could not answer it: the first suspicious one, or else the first.
+type passedOver struct {
+	entry string
+	why   Reason
+}
+
+func (p *passedOver) hear(_ *netboot.Client, entry string, why Reason) {
+	if why.matched() && (p.why == ReasonNone || why.suspicious() && !p.why.suspicious()) {
+		p.entry, p.why = entry, why
+	}
+}
+
+// suspect logs, once for a request, a client whose own words would have led it astray.
+func (h *chain) suspect(c *netboot.Client, p passedOver) {
+	if p.why.suspicious() || p.why == ReasonNoServer {
+		h.fields(c).WithFields(logrus.Fields{"because": p.entry, "hostname": strconv.QuoteToASCII(c.Hostname[:min(len(c.Hostname), 64)])}).Warn("boot refused: " + p.why.String())
 	}
 }
 
 // notMine passes a client on: an operating system silently, a machine that wants to boot with a line.
-func (h *chain) notMine(c *netboot.Client, a netboot.Answer) {
+func (h *chain) notMine(c *netboot.Client, a netboot.Answer, p passedOver) {
 	if !c.Boots() {
 		h.pass(c, passedNotBoot, "")
 		return
 	}
 	because := "no rule matches"
-	if a.Because != "" {
+	switch {
+	case a.Because != "":
 		because = a.Because + " says ignore"
+	case p.why != ReasonNone:
+		because = p.entry + ": " + p.why.String()
 	}
 	h.counts.passed.WithLabelValues(passedNoRule).Inc()
 	h.fields(c).WithField("because", because).Info("no boot answer")
@@ -160,9 +187,11 @@ func (h *chain) answered(c *netboot.Client, a netboot.Answer, reply string) {
 }
 
 func (h *chain) fields(c *netboot.Client) *logrus.Entry {
-	id := c.MAC.String()
-	if id == "" {
-		id = c.UUID.String()
+	fields := logrus.Fields{"fw": c.Arch.String() + "/" + c.Firmware.String(), "by": c.ArchBy.String()}
+	if c.MAC.Known() || !c.UUID.Known() {
+		fields["mac"] = c.MAC.String()
+	} else {
+		fields["uuid"] = c.UUID.String()
 	}
-	return h.log.WithFields(logrus.Fields{"mac": id, "fw": c.Arch.String() + "/" + c.Firmware.String()})
+	return h.log.WithFields(fields)
 }

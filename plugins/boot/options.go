@@ -72,6 +72,10 @@ func (l *optionList) DecodeConf(v conf.Value) {
 			value.FailAt(at, "option %q is unknown; %s (others by number and type, like 209: {text: value})", key, conf.Suggest(key, sortedKeys(optionNames)))
 			return
 		}
+		if slices.ContainsFunc(*l, func(o option) bool { return o.code4 == uint16(code) }) {
+			value.FailAt(at, "option %d is already given; keep one of the two", code)
+			return
+		}
 		if why, own := ownOptions[uint16(code)]; own {
 			value.FailAt(at, "option %d cannot be given here: %s", code, why)
 			return
@@ -80,18 +84,34 @@ func (l *optionList) DecodeConf(v conf.Value) {
 			value.Fail("option %d needs a type; write %d: {text: value}, with one of %s", code, code, strings.Join(optionKinds, ", "))
 			return
 		}
+		types := 0
 		value.Pairs(func(kind string, at conf.Pos, value conf.Value) {
+			if types++; types > 1 {
+				value.FailAt(at, "option %d has two types; keep one of them", code)
+				return
+			}
 			if !slices.Contains(optionKinds, kind) {
 				value.FailAt(at, "option type %q is unknown; use one of %s", kind, strings.Join(optionKinds, ", "))
 				return
 			}
 			l.add(value, uint16(code), 0, kind)
 		})
+		if types == 0 {
+			value.Fail("option %d needs a type; write %d: {text: value}, with one of %s", code, code, strings.Join(optionKinds, ", "))
+		}
 	})
 }
 
 func (l *optionList) add(v conf.Value, code4, code6 uint16, kind string) {
 	o := option{code4: code4, code6: code6}
+	if v.IsList() && len(v.Items()) == 0 {
+		v.Fail("must have at least one item; add one or remove the key")
+		return
+	}
+	if slices.ContainsFunc(*l, func(o option) bool { return o.code4 == code4 }) {
+		v.Fail("option %d is already given; keep one of the two", code4)
+		return
+	}
 	var texts []string
 	for _, item := range v.Items() {
 		text, ok := item.Text()
@@ -103,6 +123,10 @@ func (l *optionList) add(v conf.Value, code4, code6 uint16, kind string) {
 		b4, b6, err := encode(kind, text)
 		if err != nil {
 			item.Fail("%v", err)
+			return
+		}
+		if code6 == 0 && len(b4) == 0 && len(b6) > 0 {
+			item.Fail("%s is an IPv6 address, and DHCPv6 has no such option; give an IPv4 address", text)
 			return
 		}
 		o.value4, o.value6 = append(o.value4, b4...), append(o.value6, b6...)
@@ -150,8 +174,10 @@ func encode(kind, text string) (v4, v6 []byte, err error) {
 		}
 		return b, b, nil
 	case "domains":
-		if len(text) > 253 {
-			return nil, nil, fmt.Errorf("a domain of %d characters is too long; 253 are the limit", len(text))
+		for _, label := range strings.Split(text, ".") {
+			if label == "" || len(label) > 63 || len(text) > 253 {
+				return nil, nil, fmt.Errorf("%q is not a domain; write it like example.net, with labels of 1 to 63 characters", text)
+			}
 		}
 		return nil, nil, nil
 	}

@@ -77,10 +77,15 @@ func (p *Policy) DecideTraced(c *netboot.Client, trace Trace) (netboot.Answer, b
 	if p.defaultArch != netboot.ArchUnknown {
 		c.Assume(p.defaultArch)
 	}
-	if a := p.host(c); a != nil {
-		if out, why := a.give(c); why == ReasonNone {
+	for _, a := range p.hosts(c) {
+		if a == nil {
+			continue
+		}
+		out, why := a.give(c)
+		if why == ReasonNone {
 			return out, !a.ignore
-		} else if trace != nil {
+		}
+		if trace != nil {
 			trace(c, a.because, why)
 		}
 	}
@@ -100,16 +105,15 @@ func (p *Policy) DecideTraced(c *netboot.Client, trace Trace) (netboot.Answer, b
 	return netboot.Answer{}, false
 }
 
-func (p *Policy) host(c *netboot.Client) *answer {
+// hosts are a client's own entries, by MAC and by UUID; nil: none.
+func (p *Policy) hosts(c *netboot.Client) (own [2]*answer) {
 	if c.MAC.Known() {
-		if a := p.byMAC[c.MAC]; a != nil {
-			return a
-		}
+		own[0] = p.byMAC[c.MAC]
 	}
 	if c.UUID.Known() {
-		return p.byUUID[c.UUID]
+		own[1] = p.byUUID[c.UUID]
 	}
-	return nil
+	return own
 }
 
 // give is the answer in the form that this client takes, or why it cannot have it.
@@ -136,7 +140,7 @@ func (a *answer) give(c *netboot.Client) (netboot.Answer, Reason) {
 	}
 	if a.file == nil {
 		if c.V6 && a.profile == netboot.ProfileRaspberryPi && server.IsValid() {
-			out.File = "tftp://" + addrText(server) + "/" // a Pi takes the host from the URL and asks for its own names
+			out.File = "tftp://[" + server.String() + "]/" // a Pi takes the host from the URL and asks for its own names
 		}
 		return out, ReasonNone
 	}
@@ -145,6 +149,9 @@ func (a *answer) give(c *netboot.Client) (netboot.Answer, Reason) {
 	}
 	var why Reason
 	out.File, why = a.file.form(c, server)
+	if why == ReasonNone && c.Firmware == netboot.FirmwareIPXE && !a.asksForIPXE && netboot.IsIPXEBinary(out.File) {
+		return out, ReasonLoop // by what the client put into a placeholder
+	}
 	return out, why
 }
 
@@ -191,6 +198,9 @@ var reasonTexts = [...]string{
 
 // String is for people.
 func (r Reason) String() string { return reasonTexts[r] }
+
+// matched tells a reason that is about the answer of an entry which the client does match.
+func (r Reason) matched() bool { return r >= ReasonLoop }
 
 // suspicious tells reasons that somebody should look at: a client that sends what it should not.
 func (r Reason) suspicious() bool { return r == ReasonUnsafe || r == ReasonTooLong }

@@ -3,8 +3,11 @@ package boot_test
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
 )
 
 const ordinary = `next-server: auto
@@ -167,6 +170,7 @@ func TestANameThatWouldLeaveTheDirectoryIsRefusedAndLogged(t *testing.T) {
 		{"hosts/{hostname}", `..\x`},
 		{"hosts/{hostname}", "a\nb"},
 		{"hosts/{hostname}", "${next-server}"},
+		{"{hostname}/boot.cfg", "file:"},
 		{"http://10.0.0.1/hosts/{hostname}", ".."},
 		{"http://10.0.0.1/hosts/{hostname}", "../x"},
 		{"http://10.0.0.1/hosts/{hostname}", "a\x00b"},
@@ -287,4 +291,126 @@ func TestReplyThatIsNoLeaseIsLeftAlone(t *testing.T) {
 	if !found {
 		t.Error("no log line tells what is missing")
 	}
+}
+
+func TestWhatOthersPutIntoTheReplyIsCleanedUp(t *testing.T) {
+	c := newChain(t, ordinary)
+	dirty := func(_, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
+		for _, code := range []uint8{13, 43, 52, 60, 66, 67, 77, 97, 175} {
+			resp.UpdateOption(dhcpv4.OptGeneric(dhcpv4.GenericOptionCode(code), []byte("left over")))
+		}
+		resp.BootFileName, resp.ServerHostName = "old", "old"
+		return resp, false
+	}
+	c.four = []handler4{c.four[0], c.four[1], dirty, c.four[2]}
+	for _, request := range []request4{edk2.without(97), ipxeEFI.without(97), httpBoot.without(97)} {
+		r := parse4(t, c.ask4(request.bytes()))
+		for _, code := range []uint8{13, 52, 77, 97} {
+			if r.get(code) != nil {
+				t.Errorf("option %d is there", code)
+			}
+		}
+		for _, code := range []uint8{43, 60, 66, 67, 175} {
+			if strings.Contains(string(r.get(code)), "left over") {
+				t.Errorf("option %d is left over", code)
+			}
+		}
+		if r.get(43) != nil || r.file() == "old" || r.sname() != "" {
+			t.Errorf("43 = %x, file %q, sname %q", r.get(43), r.file(), r.sname())
+		}
+	}
+}
+
+func TestThePluginNeitherDropsNorEndsTheChain(t *testing.T) {
+	c := newChain(t, ordinary)
+	boot4, boot6 := c.four[2], c.six[1]
+	for name, request := range map[string]request4{"a hit": edk2, "a miss": edk2.with(arch(33), pxe(33, "x")), "an operating system": windows} {
+		req, err := dhcpv4.FromBytes(request.bytes())
+		must(t, err)
+		resp, err := dhcpv4.NewReplyFromRequest(req)
+		must(t, err)
+		for _, kind := range []dhcpv4.MessageType{dhcpv4.MessageTypeOffer, dhcpv4.MessageTypeNak, dhcpv4.MessageTypeNone} {
+			resp.UpdateOption(dhcpv4.OptMessageType(kind))
+			resp.UpdateOption(dhcpv4.OptServerIdentifier(net.IPv4(10, 0, 0, 1)))
+			resp.BootFileName = ""
+			if out, stop := boot4(req, resp); out != resp || stop {
+				t.Errorf("%s, %s: dropped or stopped", name, kind)
+			}
+			if kind != dhcpv4.MessageTypeOffer && resp.BootFileName != "" {
+				t.Errorf("%s: a %s has a boot file", name, kind)
+			}
+		}
+	}
+	if out, stop := boot4(nil, nil); out != nil || stop {
+		t.Error("a request that another plugin dropped was taken up")
+	}
+	if out, stop := boot6(nil, nil); out != nil || stop {
+		t.Error("a DHCPv6 request that another plugin dropped was taken up")
+	}
+}
+
+func TestHostIsFoundByItsUUID(t *testing.T) {
+	l := lab(t, `rules:
+  - {ipxe: true, file: boot.ipxe}
+  - {file: x}
+hosts:
+  - {uuid: 33221100-5544-7766-8899-aabbccddeeff, file: by-uuid}
+  - {mac: "52:54:00:aa:bb:07", file: "http://10.0.0.1/only-ipxe.ipxe"}
+`)
+	l.machine(edk2, "52:54:00:aa:bb:06").discovers().isOffered("by-uuid").because("boot.yml:5")
+	l.machine(edk2.without(97), "52:54:00:aa:bb:06").discovers().isOffered("x").because("boot.yml:3")
+	l.machine(edk2, "52:54:00:aa:bb:07").discovers().isOffered("by-uuid").because("boot.yml:5") // its other entry is for iPXE
+}
+
+func TestHostileHostnameLeavesOneShortLine(t *testing.T) {
+	text := "rules:\n"
+	for range 100 {
+		text += "  - {arch: bios, file: \"h/{hostname}\"}\n"
+	}
+	l := lab(t, text)
+	m := biosROM.without(12)
+	for range 40 { // the library joins options of one code
+		m.options = append(m.options, opt(12, strings.Repeat("../\n", 60)))
+	}
+	told := l.machine(m, "52:54:00:aa:bb:66").discovers().bootsNothing().warns("would leave the directory")
+	lines, size := 0, 0
+	for _, e := range told.log {
+		text, err := e.String()
+		must(t, err)
+		lines, size = lines+1, size+len(text)
+	}
+	if lines > 2 || size > 2000 {
+		t.Errorf("%d lines, %d bytes of log", lines, size)
+	}
+}
+
+func TestTheLogNamesTheRuleThatCouldNotAnswer(t *testing.T) {
+	l := lab(t, "rules:\n  - {arch: uefi-x64, file: ipxe.efi}\n")
+	l.machine(httpBoot, "52:54:00:aa:bb:05").discovers().bootsNothing().because("boot.yml:2: HTTP firmware needs the map's http: base")
+}
+
+func TestMenuOptionsGoOnlyToFirmwareThatBootsAtOnce(t *testing.T) {
+	for vendor, want := range map[string]string{"06 01 08 ff": "PXEClient", "06 01 0b 0a 01 00 ff": "PXEClient", "06 01 03 ff": "", "01 04 0a000001": "", "80 01 02": "", "06": ""} {
+		c := newChain(t, fmt.Sprintf("rules: [{file: x, options: {43: {hex: %q}}}]\n", vendor))
+		r := parse4(t, c.ask4(edk2.bytes()))
+		if string(r.get(60)) != want || (r.get(43) != nil) != (want != "") {
+			t.Errorf("%s: 60 = %q, 43 = %x", vendor, r.get(60), r.get(43))
+		}
+	}
+}
+
+func TestAServerOfOneFamilyLeavesTheOther(t *testing.T) {
+	c := newChain(t, "next-server: [10.0.0.1, \"2001:db8::1\"]\nrules: [{server: 10.0.0.9, file: x}]\n")
+	if r := parse4(t, c.ask4(edk2.bytes())); r.siaddr().String() != "10.0.0.9" {
+		t.Errorf("siaddr is %s", r.siaddr())
+	}
+	_, got := options6(t, c.ask6(message6(solicit, pxe6...)))
+	if url := string(get6(got, 59)); url != "tftp://[2001:db8::1]/x" {
+		t.Errorf("the URL is %q", url)
+	}
+}
+
+func TestIPXEIsNotHandedIPXEByAPlaceholder(t *testing.T) {
+	l := lab(t, "rules:\n  - {file: \"h/{hostname}\"}\n  - {ipxe: true, file: boot.ipxe}\n")
+	l.machine(ipxeBIOS.with(opt(12, "undionly.kpxe")), "52:54:00:aa:bb:05").discovers().isOffered("boot.ipxe")
 }

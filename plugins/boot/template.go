@@ -25,7 +25,8 @@ type part struct {
 type place uint8
 
 const (
-	inName  place = iota // a TFTP name, or a URL's host: nothing can be escaped there
+	inName  place = iota // a TFTP name: nothing can be escaped there
+	inHost               // a URL's host
 	inPath               // a URL's path
 	inQuery              // a URL's query
 )
@@ -41,19 +42,13 @@ var placeholders = map[string]func(c *netboot.Client, server netip.Addr) string{
 	"server":     func(_ *netboot.Client, server netip.Addr) string { return addrText(server) },
 }
 
-// addrText is the address as a URL has it; empty if there is none.
+// addrText is the address; empty if there is none.
 func addrText(a netip.Addr) string {
-	switch {
-	case !a.IsValid() || a.IsUnspecified():
+	if !a.IsValid() || a.IsUnspecified() {
 		return ""
-	case a.Is6():
-		return "[" + a.String() + "]"
 	}
 	return a.String()
 }
-
-// inHost are the placeholders that may stand in a URL's host: what no client chooses.
-var inHost = []string{"server", "ip"}
 
 func parseTemplate(s string) (*template, error) {
 	t := new(template)
@@ -94,8 +89,8 @@ func parseTemplate(s string) (*template, error) {
 			before := s[scheme+3 : max(at, scheme+3)]
 			switch {
 			case at < scheme+3 || !strings.Contains(before, "/"):
-				where = inName
-				if !slices.Contains(inHost, name) {
+				where = inHost
+				if name != "server" {
 					return nil, fmt.Errorf("placeholder {%s} stands in the host of %q, where a client could name any host; move it behind the host", name, s)
 				}
 			case strings.Contains(before, "?"):
@@ -168,6 +163,9 @@ func (t *template) expand(c *netboot.Client, server netip.Addr) (string, Reason)
 
 // escape makes v fit where it stands. Only a hostname is free text; the others are of our own making.
 func escape(v string, in place, free bool) (string, bool) {
+	if in == inHost && strings.Contains(v, ":") {
+		return "[" + v + "]", true // RFC 3986 section 3.2.2
+	}
 	if !free {
 		return v, true
 	}
@@ -181,7 +179,7 @@ func escape(v string, in place, free bool) (string, bool) {
 	if in == inPath {
 		return strings.ReplaceAll(url.PathEscape(v), "$", "%24"), true
 	}
-	if strings.ContainsFunc(v, func(r rune) bool { return r > '~' || strings.ContainsRune(" $%?#{}\"'`", r) }) {
+	if strings.ContainsFunc(v, func(r rune) bool { return r > '~' || strings.ContainsRune(" :$%?#{}\"'`", r) }) {
 		return "", false
 	}
 	return v, true

@@ -21,6 +21,8 @@ import (
 	"github.com/coredhcp-netboot/suite/plugins/boot"
 )
 
+type handler4 = handler.Handler4
+
 // A chain is what CoreDHCP's loop makes of a request: bytes in, bytes out, with the stock server_id, a plugin that lends
 // addresses, and boot.
 type chain struct {

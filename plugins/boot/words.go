@@ -51,10 +51,14 @@ func (u *uuid) UnmarshalText(b []byte) (err error) {
 }
 
 // server is an address, or "auto": ours on the client's side.
-type server struct{ addr netip.Addr }
+type server struct {
+	addr netip.Addr
+	auto bool
+}
 
 func (s *server) UnmarshalText(b []byte) error {
 	if string(b) == "auto" {
+		s.auto = true
 		return nil
 	}
 	addr, err := netip.ParseAddr(string(b))
@@ -97,7 +101,7 @@ func (m *macPattern) UnmarshalText(b []byte) error {
 		return nil
 	}
 	s = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(s, "*"), ":"), "-")
-	for _, octet := range strings.FieldsFunc(s, func(r rune) bool { return r == ':' || r == '-' }) {
+	for _, octet := range strings.Split(strings.ReplaceAll(s, "-", ":"), ":") {
 		v, err := hex.DecodeString(octet)
 		if err != nil || len(v) != 1 {
 			m.prefix = nil
