@@ -86,7 +86,7 @@ func TestTheREADMEsNetworkServesAClient(t *testing.T) {
 	maps, config, tftpd, script, shell := examples(t)
 	dir := t.TempDir()
 	bootDir := filepath.Join(dir, "boot")
-	here := strings.NewReplacer("/var/lib/netboot/boot", bootDir, "/etc/netboot", dir,
+	here := strings.NewReplacer("/var/lib/netboot/boot", bootDir, "/srv/images", dir, "/etc/netboot", dir,
 		"sudo bin/netboot-dhcpd", programs.DHCPD, "sudo bin/netboot-tftpd", programs.TFTPD)
 	for path, text := range map[string]string{
 		filepath.Join(dir, "boot.yml"): maps[0], filepath.Join(dir, "config.yml"): config,
@@ -101,6 +101,12 @@ func TestTheREADMEsNetworkServesAClient(t *testing.T) {
 	}
 	var started [][]string
 	for _, line := range strings.Split(shell, "\n") {
+		if strings.HasPrefix(line, "sudo cp ") {
+			words := strings.Fields(here.Replace(line))[1:]
+			if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", line, err, out)
+			}
+		}
 		if strings.HasPrefix(line, "sudo bin/") {
 			started = append(started, strings.Fields(here.Replace(line)))
 		}
@@ -151,7 +157,7 @@ func TestTheREADMEsNetworkServesAClient(t *testing.T) {
 	}
 	fetch := func() {
 		t.Helper()
-		for _, url := range []string{"http://192.0.2.1:8080/boot.ipxe", "tftp://192.0.2.1/undionly.kpxe", "tftp://192.0.2.1/boot.ipxe"} {
+		for _, url := range []string{"http://192.0.2.1:8080/boot.ipxe", "tftp://192.0.2.1/undionly.kpxe", "tftp://192.0.2.1/ipxe.efi", "http://192.0.2.1:8080/ipxe.efi", "tftp://192.0.2.1/boot.ipxe"} {
 			out, err := curl(client, url).Output()
 			if err != nil || len(out) == 0 {
 				t.Errorf("%s: %v\n%s", url, err, out)

@@ -24,7 +24,6 @@ type Findings struct{ Problems, Warnings conf.Problems }
 // a copy of its state below scratch; own are names of plugins that are checked by their own means.
 func Check(path string, stock []*plugins.Plugin, own []string, scratch string) (*Config, Findings) {
 	var f Findings
-	f.spelling(path)
 	known := slices.Clone(own)
 	byName := map[string]*plugins.Plugin{}
 	for _, p := range stock {
@@ -33,14 +32,10 @@ func Check(path string, stock []*plugins.Plugin, own []string, scratch string) (
 	}
 	slices.Sort(known)
 	c, err := Load(path, known)
-	var unknown conf.Problems
-	switch {
-	case errors.As(err, &unknown):
-		f.Problems = f.Problems.With(unknown)
-	case err != nil:
-		if len(f.Problems) == 0 { // else it is said, with its line
-			f.Problems.Add(conf.Pos{File: path}, "%v", errors.Unwrap(err))
-		}
+	if err != nil && !errors.As(err, &f.Problems) {
+		f.Problems.Add(conf.Pos{File: path}, "%v", errors.Unwrap(err))
+	}
+	if c == nil {
 		return nil, f
 	}
 	for _, s := range c.Sections() {
@@ -54,15 +49,6 @@ func Check(path string, stock []*plugins.Plugin, own []string, scratch string) (
 	f.shared(c)
 	f.Problems, f.Warnings = conf.Problems(nil).With(f.Problems), conf.Problems(nil).With(f.Warnings)
 	return c, f
-}
-
-// spelling looks for keys that CoreDHCP would silently ignore.
-func (f *Findings) spelling(path string) {
-	var l layout
-	var ps conf.Problems
-	if errors.As(conf.Load(path, &l), &ps) {
-		f.Problems = ps
-	}
 }
 
 // order looks for plugins that come too late, or after the end of the chain.

@@ -78,15 +78,20 @@ func (c *Config) Pos(section string, i int) conf.Pos {
 	return conf.Pos{File: c.Path}
 }
 
-// Load reads the configuration at path by CoreDHCP's own loader, and looks for plugins that are not among known, all of
-// them at once.
+// Load reads the configuration at path by CoreDHCP's own loader, and looks for keys that it would ignore and for plugins
+// that are not among known, all of them at once.
 func Load(path string, known []string) (*Config, error) {
+	// CoreDHCP ignores a key that it does not know: with a misspelt listen it would serve every interface.
+	var problems conf.Problems
+	_ = errors.As(conf.Load(path, new(layout)), &problems)
 	loaded, err := config.Load(path)
+	if err != nil && len(problems) > 0 {
+		return nil, problems
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	c := &Config{Config: loaded, Path: path, plugins: pluginLines(path)}
-	var problems conf.Problems
 	for _, s := range c.Sections() {
 		for i, p := range s.Plugins {
 			if !slices.Contains(known, p.Name) {
@@ -94,7 +99,7 @@ func Load(path string, known []string) (*Config, error) {
 			}
 		}
 	}
-	return c, problems.Err()
+	return c, conf.Problems(nil).With(problems).Err()
 }
 
 // layout is the configuration as far as it has places to remember: CoreDHCP reads the rest.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -94,15 +95,24 @@ func (d *Dirs) Close() {
 }
 
 // Open opens a regular file for reading, and nothing else: no directory, device, socket or FIFO, and no symbolic link
-// that leads out of its directory or is absolute.
+// that leads out of its directory or is absolute. The first directory that has such a file wins.
 func (d *Dirs) Open(name string) (File, error) {
+	var outside error
+	var looked []string
 	for _, r := range d.roots {
 		f, err := openRegular(r, name)
-		if !errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case errors.Is(err, ErrOutside): // Debian's /usr/lib/ipxe/ipxe.efi points to /boot; another root may have a copy
+			outside = err
+		case !errors.Is(err, fs.ErrNotExist):
 			return f, err
 		}
+		looked = append(looked, r.Name())
 	}
-	return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	if outside != nil {
+		return nil, outside
+	}
+	return nil, fmt.Errorf("%w in %s", fs.ErrNotExist, strings.Join(looked, ", "))
 }
 
 func openRegular(r *os.Root, name string) (File, error) {
@@ -130,7 +140,7 @@ func explainOpen(full string, err error) error {
 	var pe *fs.PathError
 	switch {
 	case errors.As(err, &pe) && pe.Err.Error() == escapes:
-		return fmt.Errorf("%s %w; copy the file there, or make the directory it is in another root", full, ErrOutside)
+		return fmt.Errorf("%s %w; copy the file there (cp -L)", full, ErrOutside)
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG):
 		return fmt.Errorf("%s: %w", full, fs.ErrNotExist)
 	case errors.Is(err, syscall.ENXIO): // a socket, or a device without a driver

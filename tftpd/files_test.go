@@ -161,3 +161,19 @@ func TestADeviceIsNotServed(t *testing.T) {
 		t.Errorf("/dev/zero: %v", err)
 	}
 }
+
+// Debian's /usr/lib/ipxe/ipxe.efi is a link to /boot; a copy in another directory is served.
+func TestACopyIsServedWhereTheFirstRootHasALinkThatLeadsOut(t *testing.T) {
+	first, second := t.TempDir(), t.TempDir()
+	must(t, os.Symlink("/etc/hostname", filepath.Join(first, "ipxe.efi")))
+	must(t, os.WriteFile(filepath.Join(second, "ipxe.efi"), []byte("copy"), 0o644))
+	dirs, err := tftpd.OpenDirs(first, second)
+	must(t, err)
+	defer dirs.Close()
+	f, err := dirs.Open("ipxe.efi")
+	must(t, err)
+	defer f.Close()
+	if b, err := io.ReadAll(f); err != nil || string(b) != "copy" {
+		t.Errorf("got %q, %v", b, err)
+	}
+}

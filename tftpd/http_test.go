@@ -202,7 +202,7 @@ func TestAClientThatStopsReadingIsGivenUp(t *testing.T) {
 
 func TestASlowClientIsNotGivenUp(t *testing.T) {
 	l := newLab(t)
-	l.config.Stall = 200 * time.Millisecond
+	l.config.Stall = 2 * time.Second
 	l.sparse("big.iso", 64<<20)
 	b := visit(t, l.http("127.0.0.1:0"))
 	b.starts("/big.iso")

@@ -153,7 +153,7 @@ func judge(err error) string {
 	switch {
 	case err == nil:
 		return sent
-	case errors.As(err, &ce) && ce.block == 0:
+	case errors.As(err, &ce) && ce.block == 0 && (ce.code == 0 || ce.code == 8): // EDK2 says 8, others 0
 		return probe
 	case errors.As(err, &ce), errors.Is(err, errStopping):
 		return aborted

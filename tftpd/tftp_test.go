@@ -57,12 +57,12 @@ func TestEachTransferIsOneLogLineAndOneCount(t *testing.T) {
 		level                        logrus.Level
 	}{
 		{"a file", "/ipxe.efi", "sent", "", logrus.InfoLevel},
-		{"a missing file", "none", "missing", "none: file does not exist", logrus.InfoLevel},
+		{"a missing file", "none", "missing", "file does not exist in ROOT", logrus.InfoLevel},
 		{"a directory", "sub", "missing", "ROOT/sub is not a regular file", logrus.InfoLevel},
 		{"no name", "", "missing", "the name is empty: file does not exist", logrus.InfoLevel},
 		{"a name that leads out", "../secret", "refused", "the name leads outside the root", logrus.WarnLevel},
 		{"a link that leads out", "link", "refused",
-			"ROOT/link leads outside the root; copy the file there, or make the directory it is in another root", logrus.WarnLevel},
+			"ROOT/link leads outside the root; copy the file there (cp -L)", logrus.WarnLevel},
 	} {
 		t.Run(c.story, func(t *testing.T) {
 			l := newLab(t)

@@ -101,9 +101,8 @@ func (k *checker) nameOf(file string) (name string, ours bool) {
 
 func (k *checker) find(name string) string {
 	for _, dir := range k.dirs {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if isRegular(path) {
-			return path
+		if isRegular(dir, name) {
+			return filepath.Join(dir, filepath.FromSlash(name))
 		}
 	}
 	return ""

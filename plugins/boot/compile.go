@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -295,14 +294,20 @@ func (c *compiler) lookUp(name conf.At[string]) {
 		return
 	}
 	for _, dir := range c.dirs {
-		if isRegular(filepath.Join(dir, filepath.FromSlash(name.V))) {
+		if isRegular(dir, name.V) {
 			return
 		}
 	}
-	c.missing.Add(name.Pos, "file %q is in none of the firmware directories %s; copy it there, or correct the name", name.V, strings.Join(c.dirs, ", "))
+	c.missing.Add(name.Pos, "file %q is in none of the firmware directories %s (or a link that leads out of them); copy it there, or correct the name", name.V, strings.Join(c.dirs, ", "))
 }
 
-func isRegular(path string) bool {
-	st, err := os.Stat(path)
+// isRegular tells a file that a file server confined to dir can serve.
+func isRegular(dir, name string) bool {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	st, err := root.Stat(name)
 	return err == nil && st.Mode().IsRegular()
 }

@@ -67,7 +67,7 @@ rules:
 	want := `boot.yml:1: http names the host "boot.example.net": HTTP firmware drops the offer unless it also carries name servers; put the plugin dns before boot, or use an address
 boot.yml:2: firmware directory gone does not exist; create it, or remove the line: names cannot be looked up there
 boot.yml:4: an iPXE whose script set the user class "PlainPXE" would be handed sub/undionly.kpxe again and again; make sure that the second stage has another class
-boot.yml:4: file "sub/undionly.kpxe" is in none of the firmware directories firmware; copy it there, or correct the name
+boot.yml:4: file "sub/undionly.kpxe" is in none of the firmware directories firmware (or a link that leads out of them); copy it there, or correct the name
 boot.yml:5: file has 136 bytes; what stands in the header's file field is at most 127 long, and PXE ROMs read no other: shorten it`
 	if got != want {
 		t.Errorf("warns:\n%s\nnot:\n%s", got, want)

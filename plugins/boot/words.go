@@ -91,7 +91,7 @@ func (p *prefix) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// macPattern is an address, or the beginning of one: "52:54:00" or "52:54:00:*".
+// macPattern is an address, or the beginning of one: "52:54:00:*".
 type macPattern struct{ prefix []byte }
 
 func (m *macPattern) UnmarshalText(b []byte) error {
@@ -100,7 +100,8 @@ func (m *macPattern) UnmarshalText(b []byte) error {
 		m.prefix = full.Bytes()
 		return nil
 	}
-	s = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(s, "*"), ":"), "-")
+	s, open := strings.CutSuffix(s, "*") // without it a forgotten octet would take many machines
+	s = strings.TrimRight(s, ":-")
 	for _, octet := range strings.Split(strings.ReplaceAll(s, "-", ":"), ":") {
 		v, err := hex.DecodeString(octet)
 		if err != nil || len(v) != 1 {
@@ -109,7 +110,7 @@ func (m *macPattern) UnmarshalText(b []byte) error {
 		}
 		m.prefix = append(m.prefix, v[0])
 	}
-	if len(m.prefix) == 0 || len(m.prefix) > 6 {
+	if !open || len(m.prefix) == 0 || len(m.prefix) > 6 {
 		return fmt.Errorf("%q is neither a MAC address nor the beginning of one; write it like 52:54:00:aa:bb:cc, or 52:54:00:*", b)
 	}
 	return nil
