@@ -83,7 +83,8 @@ func (c *Config) Pos(section string, i int) conf.Pos {
 func Load(path string, known []string) (*Config, error) {
 	// CoreDHCP ignores a key that it does not know: with a misspelt listen it would serve every interface.
 	var problems conf.Problems
-	_ = errors.As(conf.Load(path, new(layout)), &problems)
+	var places layout
+	_ = errors.As(conf.Load(path, &places), &problems)
 	loaded, err := config.Load(path)
 	if err != nil && len(problems) > 0 {
 		return nil, problems
@@ -91,7 +92,7 @@ func Load(path string, known []string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	c := &Config{Config: loaded, Path: path, plugins: pluginLines(path)}
+	c := &Config{Config: loaded, Path: path, plugins: places.plugins()}
 	for _, s := range c.Sections() {
 		for i, p := range s.Plugins {
 			if !slices.Contains(known, p.Name) {
@@ -114,11 +115,9 @@ type section struct {
 	Interface conf.Any            `yaml:"interface"`
 }
 
-func pluginLines(path string) map[string][]conf.Pos {
-	var f layout
-	_ = conf.Load(path, &f) // CoreDHCP is more lenient; what it takes and this does not has no line
+func (l *layout) plugins() map[string][]conf.Pos {
 	lines := map[string][]conf.Pos{}
-	for name, s := range map[string]section{"server4": f.Server4, "server6": f.Server6} {
+	for name, s := range map[string]section{"server4": l.Server4, "server6": l.Server6} {
 		for _, p := range s.Plugins {
 			lines[name] = append(lines[name], p.Pos)
 		}
