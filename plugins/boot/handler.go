@@ -64,11 +64,8 @@ func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 		h.pass(&c, passedNoServerID, "")
 		return resp, false
 	}
-	var passed passedOver
-	a, mine := h.loaded.Load().DecideTraced(&c, passed.hear)
-	h.suspect(&c, passed)
+	a, mine := h.decide(h.loaded.Load().Policy, &c)
 	if !mine {
-		h.notMine(&c, a, passed)
 		return resp, false
 	}
 	a.Write4(req, resp)
@@ -109,16 +106,24 @@ func (h *chain) Handle6(req, resp dhcpv6.DHCPv6) (dhcpv6.DHCPv6, bool) {
 	if ia := msg.Options.OneIANA(); ia != nil && ia.Options.OneAddress() != nil {
 		c.IP = addr(ia.Options.OneAddress().IPv6Addr)
 	}
-	var passed passedOver
-	a, mine := now.DecideTraced(&c, passed.hear)
-	h.suspect(&c, passed)
+	a, mine := h.decide(now.Policy, &c)
 	if !mine {
-		h.notMine(&c, a, passed)
 		return resp, false
 	}
 	a.Write6(msg)
 	h.answered(&c, a, msg.MessageType.String())
 	return resp, false
+}
+
+// decide asks the policy, and records who gets no answer.
+func (h *chain) decide(p *Policy, c *netboot.Client) (netboot.Answer, bool) {
+	var passed passedOver
+	a, mine := p.DecideTraced(c, passed.hear)
+	h.suspect(c, passed)
+	if !mine {
+		h.notMine(c, a, passed)
+	}
+	return a, mine
 }
 
 // startsBoot tells the messages that a client learns its boot file from; firmware does not look at others.
