@@ -185,29 +185,32 @@ func (c *compiler) host(h *Host, p *Policy, firstMAC map[netboot.MAC]conf.Pos, f
 	a := c.answer(&h.Give, h.Pos)
 	p.need6(a)
 	for _, m := range h.MAC {
-		if !m.V.Known() {
-			c.problems.AddAbsence(m.Pos, "mac is all zeros, which is what firmware without an address sends; write the machine's")
-			continue
-		}
-		if first, taken := firstMAC[m.V.MAC]; taken {
-			c.problems.Add(m.Pos, "mac %s already has an answer on line %d; keep one of the two", m.V, first.Line)
-			continue
-		}
-		firstMAC[m.V.MAC] = m.Pos
-		p.byMAC[m.V.MAC] = a
+		own(c, "mac", conf.At[netboot.MAC]{Pos: m.Pos, V: m.V.MAC}, firstMAC, p.byMAC, a)
 	}
 	for _, u := range h.UUID {
-		if !u.V.Known() {
-			c.problems.AddAbsence(u.Pos, "uuid is all zeros, which is what boards without one send; write the machine's, or its mac")
-			continue
-		}
-		if first, taken := firstUUID[u.V.UUID]; taken {
-			c.problems.Add(u.Pos, "uuid %s already has an answer on line %d; keep one of the two", u.V, first.Line)
-			continue
-		}
-		firstUUID[u.V.UUID] = u.Pos
-		p.byUUID[u.V.UUID] = a
+		own(c, "uuid", conf.At[netboot.UUID]{Pos: u.Pos, V: u.V.UUID}, firstUUID, p.byUUID, a)
 	}
+}
+
+// identity is what a host is known by.
+type identity interface {
+	netboot.MAC | netboot.UUID
+	Known() bool
+	String() string
+}
+
+// own gives the machine with this identity its answer, if it has none yet.
+func own[I identity](c *compiler, word string, id conf.At[I], first map[I]conf.Pos, answers map[I]*answer, a *answer) {
+	if !id.V.Known() {
+		c.problems.AddAbsence(id.Pos, "%s is all zeros, which is what firmware without one sends; write the machine's", word)
+		return
+	}
+	if before, taken := first[id.V]; taken {
+		c.problems.Add(id.Pos, "%s %s already has an answer on line %d; keep one of the two", word, id.V, before.Line)
+		return
+	}
+	first[id.V] = id.Pos
+	answers[id.V] = a
 }
 
 // need6 notes an answer that DHCPv6 can give only with our own address in it.
