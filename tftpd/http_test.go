@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,6 +103,8 @@ func TestEachRequestIsOneLogLineAndOneCount(t *testing.T) {
 		t.Run(c.request, func(t *testing.T) {
 			l := newLab(t)
 			l.has("x.efi", random(700))
+			var looks atomic.Int64
+			l.config.Now = func() time.Time { return time.Now().Add(time.Duration(looks.Add(1)) * 90 * time.Second) }
 			b := visit(t, l.http("127.0.0.1:0"))
 			agent := `UefiHttpBoot/1.0" level=error ` + strings.Repeat("x", 1000)
 			b.asks(c.request+" HTTP/1.1", "Host: 192.0.2.1", "User-Agent: "+agent)
@@ -128,6 +131,12 @@ func TestEachRequestIsOneLogLineAndOneCount(t *testing.T) {
 			}
 			if n := l.metric(tftpd.MetricBytes, "http"); n != float64(c.bytes) {
 				t.Errorf("%v bytes are counted", n)
+			}
+			if n := l.metric(tftpd.MetricSize, "http", c.result); n != float64(c.bytes) {
+				t.Errorf("a transfer of %v bytes is counted", n)
+			}
+			if n := l.metric(tftpd.MetricDuration, "http", c.result); n < 90 {
+				t.Errorf("a transfer of %v seconds is counted", n)
 			}
 		})
 	}

@@ -105,7 +105,7 @@ func (l *lab) metric(name string, labels ...string) float64 {
 				}
 			}
 			if f.GetName() == name && matched == len(labels) {
-				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetHistogram().GetSampleSum()
 			}
 		}
 	}

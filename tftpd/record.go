@@ -12,10 +12,12 @@ import (
 
 // Names of the metrics, for code, tests and dashboards.
 const (
-	MetricTransfers = "netboot_tftpd_transfers_total"          // by protocol and result
-	MetricBytes     = "netboot_tftpd_sent_bytes_total"         // by protocol
-	MetricActive    = "netboot_tftpd_active_transfers"         // by protocol
-	MetricMalformed = "netboot_tftpd_malformed_requests_total" // datagrams to the TFTP port that are no request
+	MetricTransfers = "netboot_tftpd_transfers_total"           // by protocol and result
+	MetricBytes     = "netboot_tftpd_sent_bytes_total"          // by protocol
+	MetricDuration  = "netboot_tftpd_transfer_duration_seconds" // by protocol and result
+	MetricSize      = "netboot_tftpd_transfer_size_bytes"       // by protocol and result
+	MetricActive    = "netboot_tftpd_active_transfers"          // by protocol
+	MetricMalformed = "netboot_tftpd_malformed_requests_total"  // datagrams to the TFTP port that are no request
 )
 
 // How a transfer ended: the values of the log key and metric label "result".
@@ -73,6 +75,8 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 type Metrics struct {
 	transfers *prometheus.CounterVec
 	bytes     *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	size      *prometheus.HistogramVec
 	active    *prometheus.GaugeVec
 	malformed prometheus.Counter
 }
@@ -84,13 +88,21 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: MetricTransfers, Help: "Transfers that ended, by protocol and result."}, []string{"protocol", "result"}),
 		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: MetricBytes, Help: "File bytes sent, by protocol."}, []string{"protocol"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: MetricDuration, Help: "Time from a request to the end of its transfer, by protocol and result.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 11), // 1 ms to 17 minutes
+		}, []string{"protocol", "result"}),
+		size: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: MetricSize, Help: "File bytes sent in one transfer, by protocol and result.",
+			Buckets: prometheus.ExponentialBuckets(1024, 4, 11), // 1 KiB to 1 GiB
+		}, []string{"protocol", "result"}),
 		active: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: MetricActive, Help: "Transfers under way, by protocol."}, []string{"protocol"}),
 		malformed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: MetricMalformed, Help: "Datagrams to the TFTP port that are no request."}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.transfers, m.bytes, m.active, m.malformed)
+		reg.MustRegister(m.transfers, m.bytes, m.duration, m.size, m.active, m.malformed)
 	}
 	return m
 }
@@ -120,12 +132,15 @@ func (t *transfer) end() {
 	c.Metrics.active.WithLabelValues(t.protocol).Dec()
 	c.Metrics.transfers.WithLabelValues(t.protocol, t.result).Inc()
 	c.Metrics.bytes.WithLabelValues(t.protocol).Add(float64(t.bytes))
+	c.Metrics.size.WithLabelValues(t.protocol, t.result).Observe(float64(t.bytes))
+	took := c.Now().Sub(t.began)
+	c.Metrics.duration.WithLabelValues(t.protocol, t.result).Observe(took.Seconds())
 
 	log := c.Log.WithFields(t.more).WithFields(logrus.Fields{
 		"client": t.client,
 		"file":   shorten(t.file),
 		"bytes":  t.bytes,
-		"took":   c.Now().Sub(t.began).Round(time.Millisecond).String(),
+		"took":   took.Round(time.Millisecond).String(),
 		"result": t.result,
 	})
 	if t.cause != nil {

@@ -95,6 +95,9 @@ func TestEachTransferIsOneLogLineAndOneCount(t *testing.T) {
 			if n := l.metric(tftpd.MetricBytes, "tftp"); n != float64(len(d.content)) {
 				t.Errorf("%v bytes are counted", n)
 			}
+			if n := l.metric(tftpd.MetricSize, "tftp", c.result); n != float64(len(d.content)) {
+				t.Errorf("a transfer of %v bytes is counted", n)
+			}
 			if n := l.metric(tftpd.MetricActive, "tftp"); n != 0 {
 				t.Errorf("%v transfers are active", n)
 			}

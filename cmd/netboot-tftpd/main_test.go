@@ -143,6 +143,8 @@ func TestFilesAreServedEveryWayUntilSIGTERM(t *testing.T) {
 	metrics := string(curl(t, "http://"+d.at["metrics"][0]+"/metrics"))
 	for _, want := range []string{
 		`netboot_tftpd_transfers_total{protocol="tftp",result="sent"} 2`, `netboot_tftpd_transfers_total{protocol="http",result="sent"} 2`,
+		`netboot_tftpd_transfer_duration_seconds_count{protocol="tftp",result="sent"} 2`,
+		`netboot_tftpd_transfer_size_bytes_sum{protocol="http",result="sent"} 80000`,
 		`netboot_tftpd_sent_bytes_total{protocol="http"} 80000`, "\nprocess_open_fds ",
 	} {
 		if !strings.Contains(metrics, want) {
