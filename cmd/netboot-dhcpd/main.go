@@ -54,7 +54,7 @@ func parseFlags(args []string) (f flags, err error) {
 	fs.StringVarP(&f.logLevel, "loglevel", "L", "info", "one of "+levels)
 	fs.BoolVarP(&f.noStdout, "nostdout", "N", false, "do not log to standard error")
 	fs.BoolVarP(&f.listPlugins, "plugins", "P", false, "list the plugins and exit")
-	fs.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics at this address, like 127.0.0.1:9547 (default: off)")
+	fs.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics and /healthz at this address, like 127.0.0.1:9547 or unix:/run/netboot/dhcpd.sock (default: off)")
 	fs.BoolVar(&f.version, "version", false, "print the version and exit")
 	fs.SortFlags = false
 	fs.Usage = func() { fmt.Fprint(os.Stderr, usage+fs.FlagUsages()) }
@@ -152,11 +152,11 @@ func run(f flags) error {
 	}
 	tasks := []daemon.Task{newDHCP(path, config.Config), reloader}
 	if f.metrics != "" {
-		l, err := daemon.Listen(f.metrics, "--metrics")
+		l, err := daemon.ListenMetrics(f.metrics, "--metrics", log)
 		if err != nil {
 			return err
 		}
-		tasks = append(tasks, daemon.NewMetrics(l, registry))
+		tasks = append(tasks, daemon.NewMetrics(l, registry, tasks...))
 	}
 	return daemon.Run(context.Background(), log, tasks...)
 }

@@ -43,7 +43,7 @@ func run(args []string) int {
 	flags.StringArray("root", []string{"/var/lib/netboot/boot"}, "`directory` to serve; repeat for a search path")
 	flags.StringArray("tftp", []string{":69"}, "`address` for TFTP, repeatable; '' for none")
 	flags.StringArray("http", nil, "`address` for HTTP, repeatable (default none)")
-	flags.String("metrics", "", "`address` for Prometheus metrics (default none)")
+	flags.String("metrics", "", "`address` for metrics and /healthz, like 127.0.0.1:9548 or unix:/run/netboot/tftpd.sock (default none)")
 	flags.String("config", "", "YAML `file` with the keys root, tftp, http, metrics")
 	level := flags.String("log-level", "info", "least severe `level` to log: error, warn, info or debug")
 	version := flags.Bool("version", false, "print the version and exit")
@@ -121,9 +121,9 @@ func open(s settings, log logrus.FieldLogger) ([]daemon.Task, error) {
 		problems = append(problems, errors.New("there is no address to serve on; give --tftp or --http"))
 	}
 	if s.metrics != "" {
-		l, err := daemon.Listen(s.metrics, "--metrics")
+		l, err := daemon.ListenMetrics(s.metrics, "--metrics", log)
 		if problems = append(problems, err); err == nil {
-			tasks = append(tasks, daemon.NewMetrics(l, reg))
+			tasks = append(tasks, daemon.NewMetrics(l, reg, tasks...))
 		}
 	}
 	return tasks, errors.Join(problems...)

@@ -140,6 +140,9 @@ func TestFilesAreServedEveryWayUntilSIGTERM(t *testing.T) {
 			}
 		}
 	}
+	if health := string(curl(t, "http://"+d.at["metrics"][0]+"/healthz")); health != "ok\n" {
+		t.Errorf("its health is %q", health)
+	}
 	metrics := string(curl(t, "http://"+d.at["metrics"][0]+"/metrics"))
 	for _, want := range []string{
 		`netboot_tftpd_transfers_total{protocol="tftp",result="sent"} 2`, `netboot_tftpd_transfers_total{protocol="http",result="sent"} 2`,

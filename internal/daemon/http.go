@@ -3,8 +3,10 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,16 +42,18 @@ func NewRegistry() *prometheus.Registry {
 	return reg
 }
 
-// Metrics is the endpoint that a Prometheus server reads: GET /metrics on a listener.
+// Metrics is the endpoint that a Prometheus server and a health check read: GET /metrics and GET /healthz on a listener.
 type Metrics struct {
 	listener net.Listener
 	gatherer prometheus.Gatherer
+	tasks    []Task
 	ready    chan struct{}
 }
 
-// NewMetrics returns an endpoint for what g gathers. Run closes l.
-func NewMetrics(l net.Listener, g prometheus.Gatherer) *Metrics {
-	return &Metrics{listener: l, gatherer: g, ready: make(chan struct{})}
+// NewMetrics returns an endpoint for what g gathers, and for the health of tasks: all are served when all are ready.
+// Run closes l.
+func NewMetrics(l net.Listener, g prometheus.Gatherer, tasks ...Task) *Metrics {
+	return &Metrics{listener: l, gatherer: g, tasks: tasks, ready: make(chan struct{})}
 }
 
 // String is "metrics" and the address.
@@ -61,13 +65,39 @@ func (m *Metrics) Ready() <-chan struct{} { return m.ready }
 // Run serves until ctx ends.
 func (m *Metrics) Run(ctx context.Context) error {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.gatherer, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { m.health(ctx, w) })
 	server := &http.Server{
-		Handler:      mux,
-		ReadTimeout:  10 * time.Second,
-		WriteTimeout: 30 * time.Second,
-		IdleTimeout:  2 * time.Minute,
+		Handler:        mux,
+		ReadTimeout:    10 * time.Second,
+		WriteTimeout:   30 * time.Second,
+		IdleTimeout:    2 * time.Minute,
+		MaxHeaderBytes: 16 << 10,
 	}
 	close(m.ready)
 	return ServeHTTP(ctx, server, m.listener, time.Second)
+}
+
+// health answers 200, or 503 and what is not served.
+func (m *Metrics) health(ctx context.Context, w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if ctx.Err() != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, "stopping")
+		return
+	}
+	var waiting []string
+	for _, t := range m.tasks {
+		select {
+		case <-t.Ready():
+		default:
+			waiting = append(waiting, t.String())
+		}
+	}
+	if len(waiting) > 0 {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, "not ready:", strings.Join(waiting, ", "))
+		return
+	}
+	fmt.Fprintln(w, "ok")
 }

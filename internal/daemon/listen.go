@@ -3,10 +3,14 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"syscall"
+
+	"github.com/sirupsen/logrus"
 )
 
 // listenError reads as fact and remedy; the cause stays reachable for errors.Is.
@@ -83,4 +87,56 @@ func clash(a, b netip.AddrPort) bool {
 func Listen(addr, setting string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	return l, ListenError(err, "tcp", addr, setting)
+}
+
+// ListenMetrics opens the address of a metrics endpoint: a TCP address, or "unix:" and the path of a socket, which its
+// owner and group can open. It warns of an address that other hosts can reach. Its error is explained as by ListenError.
+func ListenMetrics(addr, setting string, log logrus.FieldLogger) (net.Listener, error) {
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		return listenUnix(path, setting)
+	}
+	l, err := Listen(addr, setting)
+	if err != nil {
+		return nil, err
+	}
+	if a := l.Addr().(*net.TCPAddr); !a.IP.IsLoopback() {
+		log.WithField("address", a.String()).Warn("metrics can be read by everybody who reaches this address; use 127.0.0.1, or unix: and a path, and let a proxy ask for a password")
+	}
+	return l, nil
+}
+
+// listenUnix takes the place of a socket that nobody serves any more: a daemon that was killed leaves it behind.
+func listenUnix(path, setting string) (net.Listener, error) {
+	failed := func(fact string, err error) (net.Listener, error) {
+		return nil, &listenError{fmt.Sprintf("listen unix %s: %s", path, fact), err}
+	}
+	if path == "" {
+		return failed(fmt.Sprintf("has no path; write %s like unix:/run/netboot/metrics.sock", setting), fs.ErrInvalid)
+	}
+	l, err := net.Listen("unix", path)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		if st, statErr := os.Lstat(path); statErr == nil && st.Mode().Type() != fs.ModeSocket {
+			return failed(fmt.Sprintf("is there and is no socket; remove it or choose another %s path", setting), err)
+		}
+		conn, dialErr := net.Dial("unix", path)
+		if dialErr == nil {
+			conn.Close()
+			return failed(fmt.Sprintf("another process serves it; stop it or choose another %s path", setting), err)
+		}
+		if errors.Is(dialErr, syscall.ECONNREFUSED) && os.Remove(path) == nil {
+			l, err = net.Listen("unix", path)
+		}
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return failed(fmt.Sprintf("its directory does not exist; create it or choose another %s path", setting), err)
+	case errors.Is(err, syscall.EINVAL):
+		return failed(fmt.Sprintf("a socket's path has at most 107 bytes; choose a shorter %s path", setting), err)
+	case err != nil:
+		return failed(fmt.Sprintf("%v; choose another %s path", errno(err), setting), err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return failed("its mode cannot be set", errors.Join(err, l.Close()))
+	}
+	return l, nil
 }
