@@ -13,6 +13,9 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
+// MetricDrops is the name of the metric, for code, tests and dashboards. It is by reason and plugin.
+const MetricDrops = "netboot_dhcpd_drops_total"
+
 // Guard keeps plugins from ending the daemon, and requests from plugins that cannot take them.
 type Guard struct {
 	log   *logrus.Entry
@@ -22,7 +25,7 @@ type Guard struct {
 // NewGuard counts what it drops in r.
 func NewGuard(log *logrus.Entry, r prometheus.Registerer) *Guard {
 	g := &Guard{log: log, drops: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "netboot_dhcpd_drops_total", Help: "Requests dropped before or by a plugin, by reason and plugin.",
+		Name: MetricDrops, Help: "Requests dropped before or by a plugin, by reason and plugin.",
 	}, []string{"reason", "plugin"})}
 	r.MustRegister(g.drops)
 	return g

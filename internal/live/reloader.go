@@ -38,12 +38,21 @@ type Reloader struct {
 	tables []*table
 
 	successful, timestamp, generation *prometheus.GaugeVec
+	reloads                           *prometheus.CounterVec
 }
+
+// Names of the metrics, for code, tests and dashboards. All are by file.
+const (
+	MetricSuccessful = "netboot_config_last_reload_successful"
+	MetricTimestamp  = "netboot_config_last_reload_success_timestamp_seconds"
+	MetricGeneration = "netboot_config_generation"
+	MetricReloads    = "netboot_config_reloads_total" // by result too: taken or refused
+)
 
 // table is one file and what is made of it.
 type table struct {
 	path   string
-	reload func() error      // nil: only a restart takes a change
+	reload []func() error    // none: only a restart takes a change
 	seen   [sha256.Size]byte // of the content that was last read, good or bad
 	latest [sha256.Size]byte // of the content at the last look
 
@@ -60,23 +69,47 @@ func NewReloader(log logrus.FieldLogger, r prometheus.Registerer) *Reloader {
 		}
 		return g
 	}
+	reloads := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: MetricReloads, Help: "How often the file was read again, by file and by result: taken or refused.",
+	}, []string{"file", "result"})
+	if r != nil {
+		r.MustRegister(reloads)
+	}
 	return &Reloader{
-		log: log, ready: make(chan struct{}), added: make(chan struct{}, 1),
-		successful: gauge("netboot_config_last_reload_successful", "Whether the file was taken when it was last read: 1 or 0."),
-		timestamp:  gauge("netboot_config_last_reload_success_timestamp_seconds", "When the file was last taken."),
-		generation: gauge("netboot_config_generation", "How often the file was taken."),
+		reloads: reloads,
+		log:     log, ready: make(chan struct{}), added: make(chan struct{}, 1),
+		successful: gauge(MetricSuccessful, "Whether the file was taken when it was last read: 1 or 0."),
+		timestamp:  gauge(MetricTimestamp, "When the file was last taken."),
+		generation: gauge(MetricGeneration, "How often the file was taken."),
 	}
 }
 
 // Add watches the file at path, which has just been loaded; reload is called after each change of its content, and its
-// error tells why the file was not taken.
+// error tells why the file was not taken. A file may be added for several readers (both families read one boot map):
+// it counts as taken when all took it.
 func (r *Reloader) Add(path string, reload func() error) {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
-	t := &table{path: path, reload: reload}
+	if r.join(path, reload) {
+		return
+	}
+	t := &table{path: path, reload: []func() error{reload}}
 	r.taken(t)
 	r.add(t)
+}
+
+// join adds a reader to a table that is there.
+func (r *Reloader) join(path string, reload func() error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.tables {
+		if t.path == path && t.reload != nil {
+			t.reload = append(t.reload, reload)
+			return true
+		}
+	}
+	return false
 }
 
 // AddFixed watches a file that only a restart takes again, and says so when it changes.
@@ -244,16 +277,29 @@ func (r *Reloader) readAll(asked bool) (changing bool) {
 }
 
 func (r *Reloader) read(t *table) {
-	if err := t.reload(); err != nil {
-		r.successful.WithLabelValues(t.path).Set(0)
-		for _, line := range strings.Split(err.Error(), "\n") {
-			r.log.WithField("file", t.path).Error(line)
+	var said []string
+	for _, reload := range t.reload {
+		if err := reload(); err != nil {
+			for _, line := range strings.Split(err.Error(), "\n") {
+				if !slices.Contains(said, line) { // readers of one file find the same mistakes
+					said = append(said, line)
+				}
+			}
 		}
-		r.log.WithField("file", t.path).Error("not taken: what was loaded before is served on")
+	}
+	log := r.log.WithField("file", t.path)
+	if len(said) > 0 {
+		r.successful.WithLabelValues(t.path).Set(0)
+		r.reloads.WithLabelValues(t.path, "refused").Inc()
+		for _, line := range said {
+			log.Error(line)
+		}
+		log.Error("not taken: what was loaded before is served on")
 		return
 	}
+	r.reloads.WithLabelValues(t.path, "taken").Inc()
 	r.taken(t)
-	r.log.WithField("file", t.path).Info("reloaded")
+	log.Info("reloaded")
 }
 
 // fingerprint tells one content of a file from another.

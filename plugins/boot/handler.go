@@ -26,15 +26,10 @@ type chain struct {
 type loaded struct {
 	*Policy
 	local6 netip.Addr // ours, for DHCPv6 clients on our own links; invalid where the map does not need it
-}
 
-// Why a request was passed on without a boot answer: the values of the metric's label.
-const (
-	passedUnreadable = "unreadable"
-	passedNotBoot    = "not-boot"
-	passedNoRule     = "no-rule"
-	passedNoServerID = "no-server-id"
-)
+	tallies tallies
+	hosts   string // the key of theirs in tallies
+}
 
 // Handle4 adds the boot answer to a DHCPv4 reply. It never ends the chain and never drops.
 func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
@@ -64,7 +59,7 @@ func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 		h.pass(&c, passedNoServerID, "")
 		return resp, false
 	}
-	a, mine := h.decide(h.loaded.Load().Policy, &c)
+	a, mine := h.decide(h.loaded.Load(), &c)
 	if !mine {
 		return resp, false
 	}
@@ -106,7 +101,7 @@ func (h *chain) Handle6(req, resp dhcpv6.DHCPv6) (dhcpv6.DHCPv6, bool) {
 	if ia := msg.Options.OneIANA(); ia != nil && ia.Options.OneAddress() != nil {
 		c.IP = addr(ia.Options.OneAddress().IPv6Addr)
 	}
-	a, mine := h.decide(now.Policy, &c)
+	a, mine := h.decide(now, &c)
 	if !mine {
 		return resp, false
 	}
@@ -115,10 +110,13 @@ func (h *chain) Handle6(req, resp dhcpv6.DHCPv6) (dhcpv6.DHCPv6, bool) {
 	return resp, false
 }
 
-// decide asks the policy, and records who gets no answer.
-func (h *chain) decide(p *Policy, c *netboot.Client) (netboot.Answer, bool) {
+// decide asks the policy, counts what it decides, and records who gets no answer.
+func (h *chain) decide(now *loaded, c *netboot.Client) (netboot.Answer, bool) {
 	var passed passedOver
-	a, mine := p.DecideTraced(c, passed.hear)
+	a, mine := now.DecideTraced(c, passed.hear)
+	if a.Because != "" {
+		h.decided(now, c, a.Because)
+	}
 	h.suspect(c, passed)
 	if !mine {
 		h.notMine(c, a, passed)
@@ -163,14 +161,14 @@ func (h *chain) notMine(c *netboot.Client, a netboot.Answer, p passedOver) {
 		h.pass(c, passedNotBoot, "")
 		return
 	}
-	because := "no rule matches"
+	because, why := "no rule matches", passedNoRule
 	switch {
 	case a.Because != "":
-		because = a.Because + " says ignore"
+		because, why = a.Because+" says ignore", passedIgnored
 	case p.why != ReasonNone:
 		because = p.entry + ": " + p.why.String()
 	}
-	h.counts.passed.WithLabelValues(passedNoRule).Inc()
+	h.counts.passed.WithLabelValues(why).Inc()
 	h.fields(c).WithField("because", because).Info("no boot answer")
 }
 
@@ -182,7 +180,6 @@ func (h *chain) pass(c *netboot.Client, why, detail string) {
 }
 
 func (h *chain) answered(c *netboot.Client, a netboot.Answer, reply string) {
-	h.counts.answers.WithLabelValues(c.Firmware.String()).Inc()
 	if !h.log.Logger.IsLevelEnabled(logrus.InfoLevel) {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
 
@@ -19,6 +20,12 @@ import (
 
 // reloading serves a map that is read again when it changes.
 func reloading(t *testing.T, text string) (c *chain, write func(text string)) {
+	t.Helper()
+	return reloadingIn(t, text, nil)
+}
+
+// reloadingIn shows what it counts in reg.
+func reloadingIn(t *testing.T, text string, reg prometheus.Registerer) (c *chain, write func(text string)) {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "boot.yml")
@@ -30,7 +37,7 @@ func reloading(t *testing.T, text string) (c *chain, write func(text string)) {
 	write(text)
 	log, _ := logtest.NewNullLogger()
 	r := live.NewReloader(log, nil)
-	c = chainIn(t, path, boot.Env{Reload: r})
+	c = chainIn(t, path, boot.Env{Reload: r, Metrics: reg})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()

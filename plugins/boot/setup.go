@@ -68,10 +68,18 @@ func (e Env) chain(counts *counts, args []string, load func(path string) (*loade
 	if err != nil {
 		return nil, err
 	}
+	first.hosts, first.tallies = hostsOf(args[0]), counts.tallied(args[0], first.Policy, nil)
 	c := &chain{loaded: live.NewValue(first), log: e.Log, counts: counts}
+	counts.add(c)
 	if e.Reload != nil {
 		e.Reload.Add(args[0], func() error {
-			return c.loaded.Replace(func() (*loaded, error) { return load(args[0]) })
+			return c.loaded.Replace(func() (*loaded, error) {
+				next, err := load(args[0])
+				if err == nil {
+					next.hosts, next.tallies = first.hosts, counts.tallied(args[0], next.Policy, c.loaded.Load().tallies)
+				}
+				return next, err
+			})
 		})
 	}
 	return c, nil
@@ -100,26 +108,6 @@ func (e Env) load6(path string) (*loaded, error) {
 		return nil, fmt.Errorf("%s: next-server is auto for DHCPv6, but %w", l.auto6, err)
 	}
 	return l, nil
-}
-
-type counts struct {
-	answers *prometheus.CounterVec
-	passed  *prometheus.CounterVec
-}
-
-func newCounts(r prometheus.Registerer) *counts {
-	c := &counts{
-		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "netboot_boot_answers_total", Help: "Replies with a boot answer, by what the firmware fetches with.",
-		}, []string{"firmware"}),
-		passed: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "netboot_boot_passed_total", Help: "Replies passed on without a boot answer, by reason.",
-		}, []string{"reason"}),
-	}
-	if r != nil {
-		r.MustRegister(c.answers, c.passed)
-	}
-	return c
 }
 
 // onlyGlobal6 is the one global IPv6 address of the named interfaces, or of all.
