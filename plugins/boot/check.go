@@ -1,8 +1,9 @@
 package boot
 
 import (
-	"fmt"
 	"net/netip"
+	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,42 +19,61 @@ func Check(path string) (problems, warnings conf.Problems) {
 	c, p := compile(path, &f, conf.Load(path, &f))
 	if p != nil {
 		whole := len(c.problems) == 0 // what could not be read says nothing about the rest
-		k := &checker{compiler: c, file: &f}
+		k := &checker{compiler: c, file: &f, looked: map[string]program{}}
 		for i := range f.Rules {
 			k.rule(i)
 			if whole {
-				k.shadow(i)
+				k.neverAnswers(i)
 			}
 		}
 		for i := range f.Hosts {
-			k.program(&f.Hosts[i].Give, nil)
+			k.program(&f.Hosts[i].Give, nil, false)
 		}
 		if whole {
-			k.loops(p)
+			k.walk(p)
 		}
 	}
 	return conf.Problems(nil).With(slices.Concat(c.problems, c.missing)), conf.Problems(nil).With(c.warnings)
 }
 
+// Check6 tells what keeps the map at path from serving DHCPv6 on these interfaces of this host (none: on all).
+func Check6(path string, listen []string) (problems conf.Problems) {
+	var f File
+	c, p := compile(path, &f, conf.Load(path, &f))
+	if p == nil || p.auto6 == "" {
+		return nil
+	}
+	if _, err := onlyGlobal6(listen); err != nil {
+		k := &checker{compiler: c, file: &f}
+		problems.Add(k.places()[p.auto6], "next-server is auto for DHCPv6, but %v", err)
+	}
+	return problems
+}
+
 // checker looks at a map that has been compiled.
 type checker struct {
 	*compiler
-	file *File
+	file   *File
+	looked map[string]program // files by their names in the firmware directories
 }
 
 func (k *checker) rule(i int) {
 	r := &k.file.Rules[i]
-	k.program(&r.Give, r.codes())
+	k.program(&r.Give, r.codes(), r.onlyIPXE())
 	k.clients(r)
 	k.ebc(r)
 }
 
-// shadow looks for an earlier rule that leaves nobody to this one.
-func (k *checker) shadow(i int) {
+// neverAnswers looks for words that leave nobody to the rule, or an earlier rule that does.
+func (k *checker) neverAnswers(i int) {
 	r := &k.file.Rules[i]
+	if why := r.nobody(); why != "" {
+		k.problems.Add(r.Match.Pos, "the rule never answers: %s", why)
+		return
+	}
 	for j := range i {
-		if k.takesAllOf(&k.file.Rules[j], r) {
-			k.warnings.Add(r.Match.Pos, "the rule never answers: the one on line %d takes every client of it; put this one first, or remove it", k.file.Rules[j].Match.Line)
+		if early := &k.file.Rules[j]; early.nobody() == "" && takesAllOf(early, r) {
+			k.warnings.Add(r.Match.Pos, "the rule never answers: the one on line %d takes every client of it; put this one first, or remove it", early.Match.Line)
 			return
 		}
 	}
@@ -62,8 +82,14 @@ func (k *checker) shadow(i int) {
 // codes are the architectures that a rule names; nil: any.
 func (m *Match) codes() []netboot.Arch { return slices.Concat(m.Arch...) }
 
-// program looks at the file itself: it must be there, and be a program of the rule's architecture.
-func (k *checker) program(g *Give, codes []netboot.Arch) {
+// onlyIPXE tells a rule that matches nothing but iPXE.
+func (r *Rule) onlyIPXE() bool {
+	return r.IPXE != nil && *r.IPXE || len(r.Features) > 0 || len(r.Lacks) > 0 ||
+		len(r.Match.Firmware) == 1 && r.Match.Firmware[0].kind == netboot.FirmwareIPXE
+}
+
+// program looks at the file itself: it must be there, and be what its name says and what its machines run.
+func (k *checker) program(g *Give, codes []netboot.Arch, onlyIPXE bool) {
 	name, ours := k.nameOf(g.File.V)
 	if !ours || len(k.dirs) == 0 {
 		return
@@ -75,15 +101,49 @@ func (k *checker) program(g *Give, codes []netboot.Arch) {
 		}
 		return
 	}
-	kind, err := programOf(path)
-	if err != nil {
+	known, err := programOf(path)
+	switch {
+	case err != nil:
 		k.problems.Add(g.File.Pos, "file %q cannot be read: %v; correct its permissions", name, err)
-		return
+	case known.kind == empty || known.kind == html:
+		k.problems.Add(g.File.Pos, "file %q is %s; copy it there once more", name, known)
+	case netboot.IsIPXEScript(name) && known.kind != script:
+		k.problems.Add(g.File.Pos, "file %q does not begin with #!ipxe, so iPXE does not take it for a script; begin it so", name)
+	case !netboot.IsIPXEScript(name) && known.kind == script && !onlyIPXE:
+		k.problems.Add(g.File.Pos, "file %q is an iPXE script, which its name does not tell, so firmware would be handed it too; name it %s.ipxe, or match ipxe: true", name, strings.TrimSuffix(name, filepath.Ext(name)))
+	case !onlyIPXE || known.ipxe: // iPXE runs files of many kinds
+		k.suits(g, name, known, codes)
+		k.companion(g, path)
+	}
+}
+
+// suits compares a file with the architectures of its machines.
+func (k *checker) suits(g *Give, name string, known program, codes []netboot.Arch) {
+	if ext := strings.ToLower(filepath.Ext(name)); ext == ".iso" || ext == ".img" {
+		return // which UEFI boots by HTTP as a disk
 	}
 	for _, code := range codes {
-		if !kind.runsOn(code) {
-			k.problems.Add(g.File.Pos, "file %q is %s, which %s machines (arch %d) cannot run; give them a file of their own", name, kind, code, uint16(code))
+		if !known.runsOn(code) {
+			k.problems.Add(g.File.Pos, "file %q is %s, which %s machines (arch %d) cannot run; give them a file of their own", name, known, code, uint16(code))
 			return
+		}
+	}
+}
+
+// companions are files that a loader fetches next, from its own directory.
+var companions = []struct{ loader, companion, what string }{
+	{"shimx64.efi", "grubx64.efi", "shim"}, {"shimaa64.efi", "grubaa64.efi", "shim"}, {"shimia32.efi", "grubia32.efi", "shim"},
+	{"pxelinux.0", "ldlinux.c32", "PXELINUX"}, {"lpxelinux.0", "ldlinux.c32", "PXELINUX"},
+	{"syslinux64.efi", "ldlinux.e64", "SYSLINUX"}, {"syslinux32.efi", "ldlinux.e32", "SYSLINUX"},
+}
+
+func (k *checker) companion(g *Give, path string) {
+	for _, c := range companions {
+		if !strings.HasPrefix(filepath.Base(path), c.loader) { // Debian has shimx64.efi.signed
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(filepath.Dir(path), c.companion)); err != nil {
+			k.warnings.Add(g.File.Pos, "%s fetches %s from its own directory, which is not there; copy it beside %s", c.what, c.companion, filepath.Base(path))
 		}
 	}
 }
@@ -91,12 +151,55 @@ func (k *checker) program(g *Give, codes []netboot.Arch) {
 // nameOf is the name below the firmware directories that a file or one of our own URLs stands for. Names with
 // placeholders are nobody's.
 func (k *checker) nameOf(file string) (name string, ours bool) {
-	if k.base != "" {
-		if rest, ok := strings.CutPrefix(file, k.base+"/"); ok {
-			file, _, _ = strings.Cut(rest, "?")
+	if strings.Contains(file, "://") {
+		if name, ours = k.ownPath(file); !ours {
+			return "", false
 		}
+		file = name
 	}
-	return file, file != "" && !strings.Contains(file, "://") && !strings.Contains(file, "{")
+	return file, file != "" && !strings.Contains(file, "{")
+}
+
+// ownPath is the path of a URL on the server that files are fetched from: by TFTP, or at the address of http.
+func (k *checker) ownPath(file string) (path string, ours bool) {
+	if i := strings.IndexAny(file, "?#"); i >= 0 {
+		file = file[:i]
+	}
+	if rest, ok := strings.CutPrefix(file, k.base+"/"); ok && k.base != "" {
+		file = rest
+	} else {
+		scheme, rest, _ := strings.Cut(file, "://")
+		authority, rest, _ := strings.Cut(rest, "/")
+		base, prefix, _ := strings.Cut(strings.TrimPrefix(k.base, scheme+"://"), "/")
+		switch {
+		case scheme == "tftp" && k.isUs(strings.TrimSuffix(authority, ":69")):
+		case k.base != "" && strings.HasPrefix(k.base, scheme+"://") && port(authority) == port(base) && k.isUs(host(authority)) && k.isUs(host(base)) && strings.HasPrefix(rest, prefix):
+			rest = strings.TrimPrefix(strings.TrimPrefix(rest, prefix), "/")
+		default:
+			return "", false
+		}
+		file = rest
+	}
+	if plain, err := url.PathUnescape(file); err == nil {
+		file = plain
+	}
+	return file, true
+}
+
+// isUs tells a URL's host that next-server stands for.
+func (k *checker) isUs(host string) bool {
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "{server}" || err == nil && (addr == k.server4 || addr == k.server6)
+}
+
+// host and port take a URL's authority apart.
+func host(authority string) string { return strings.TrimSuffix(authority, ":"+port(authority)) }
+
+func port(authority string) string {
+	if i := strings.LastIndexByte(authority, ':'); i > strings.LastIndexByte(authority, ']') {
+		return authority[i+1:]
+	}
+	return ""
 }
 
 func (k *checker) find(name string) string {
@@ -111,18 +214,22 @@ func (k *checker) find(name string) string {
 // clients looks at a rule whose file some of its clients cannot fetch.
 func (k *checker) clients(r *Rule) {
 	file := r.Give.File.V
-	onlyIPXE := r.IPXE != nil && *r.IPXE || len(r.Features) > 0 || len(r.Lacks) > 0 ||
-		len(r.Match.Firmware) == 1 && r.Match.Firmware[0].kind == netboot.FirmwareIPXE
-	wantsHTTP := func(f firmware) bool { return f.kind == netboot.FirmwareHTTP }
+	wants := func(kind netboot.Firmware) bool { return slices.Contains(r.Match.Firmware, firmware{kind}) }
 	switch {
-	case file == "" || onlyIPXE || netboot.IsIPXEScript(file):
-	case strings.Contains(file, "://") && slices.ContainsFunc(r.Match.Firmware, func(f firmware) bool { return f.kind == netboot.FirmwarePXE }):
+	case file == "" || r.onlyIPXE() || netboot.IsIPXEScript(file):
+	case strings.Contains(file, "://") && wants(netboot.FirmwarePXE):
 		k.problems.Add(r.Give.File.Pos, "PXE firmware cannot fetch the URL %q; give it a name, or match firmware: http", file)
-	case strings.Contains(file, "://") && len(r.Match.Firmware) == 0:
+	case strings.Contains(file, "://") && len(r.Match.Firmware) == 0 && !r.onlyHTTP():
 		k.warnings.Add(r.Give.File.Pos, "plain PXE firmware cannot fetch the URL %q, and passes this rule over; match ipxe: true or firmware: http to say so", file)
-	case !strings.Contains(file, "://") && k.base == "" && slices.ContainsFunc(r.Match.Firmware, wantsHTTP):
+	case !strings.Contains(file, "://") && k.base == "" && (wants(netboot.FirmwareHTTP) || r.onlyHTTP()):
 		k.problems.Add(r.Give.File.Pos, "HTTP firmware cannot fetch the name %q; set http: at the top of the map, or give a URL", file)
 	}
+}
+
+// onlyHTTP tells a rule whose architectures or vendor classes are those of firmware that boots by HTTP.
+func (r *Rule) onlyHTTP() bool {
+	return len(r.codes()) > 0 && !slices.ContainsFunc(r.codes(), func(a netboot.Arch) bool { return !a.HTTP() }) ||
+		len(r.VendorClass) > 0 && !slices.ContainsFunc(r.VendorClass, func(p pattern) bool { return !strings.HasPrefix(p.parts[0], "HTTPClient") })
 }
 
 // ebc looks for the code that old firmware sends for x64.
@@ -137,115 +244,4 @@ func (k *checker) ebc(r *Rule) {
 		}
 	}
 	k.warnings.Add(r.Match.Pos, "arch 7 without 9: some x64 firmware says 9 (EBC); write uefi-x64, which is both")
-}
-
-// takesAllOf tells whether every client that late answers is answered by early: each word of early is a word of late
-// with no more values, and early's file is one that they all can use.
-func (k *checker) takesAllOf(early, late *Rule) bool {
-	if len(early.Not) > 0 || len(early.Any) > 0 || early.Relay != nil && !sameRelay(early.Relay, late.Relay) {
-		return false
-	}
-	return covers(early.codes(), late.codes()) &&
-		(early.IPXE == nil || late.IPXE != nil && *early.IPXE == *late.IPXE) &&
-		(len(early.Features) == 0 || len(late.Features) > 0 && union(late.Features).Has(union(early.Features))) &&
-		(len(early.Lacks) == 0 || len(late.Lacks) > 0 && union(early.Lacks).Has(union(late.Lacks))) &&
-		covers(early.Match.Firmware, late.Match.Firmware) &&
-		covers(texts(early.UserClass), texts(late.UserClass)) &&
-		covers(texts(early.VendorClass), texts(late.VendorClass)) &&
-		covers(texts(early.Hostname), texts(late.Hostname)) &&
-		covers(prefixes(early.MAC), prefixes(late.MAC)) &&
-		covers(uuids(early.UUID), uuids(late.UUID)) &&
-		usableAs(early, late)
-}
-
-// covers tells whether early leaves no value of late out; no values at all means any.
-func covers[T comparable](early, late []T) bool {
-	if len(early) == 0 {
-		return true
-	}
-	return len(late) > 0 && !slices.ContainsFunc(late, func(v T) bool { return !slices.Contains(early, v) })
-}
-
-// usableAs tells whether who can use late's file can use early's.
-func usableAs(early, late *Rule) bool {
-	a, b := early.Give.File.V, late.Give.File.V
-	if a == "" {
-		return true
-	}
-	if strings.Contains(a, "{") || b == "" { // a placeholder may be missing
-		return false
-	}
-	scheme := func(s string) string {
-		before, _, _ := strings.Cut(s, "://")
-		return before[:len(before)*min(1, strings.Count(s, "://"))]
-	}
-	return scheme(a) == scheme(b) && netboot.IsIPXEScript(a) == netboot.IsIPXEScript(b) &&
-		(!netboot.IsIPXEBinary(a) || early.asksForIPXE() || netboot.IsIPXEBinary(b) && !late.asksForIPXE())
-}
-
-func sameRelay(a, b *RelayMatch) bool {
-	return b != nil && fmt.Sprint(a.From, a.CircuitID, a.RemoteID) == fmt.Sprint(b.From, b.CircuitID, b.RemoteID)
-}
-
-func texts(list []pattern) []string {
-	out := make([]string, len(list))
-	for i := range list {
-		out[i] = list[i].String()
-	}
-	return out
-}
-
-func prefixes(list []macPattern) []string {
-	out := make([]string, len(list))
-	for i := range list {
-		out[i] = string(list[i].prefix)
-	}
-	return out
-}
-
-func uuids(list []conf.At[uuid]) []netboot.UUID {
-	out := make([]netboot.UUID, len(list))
-	for i := range list {
-		out[i] = list[i].V.UUID
-	}
-	return out
-}
-
-// builtIn are the features of iPXE as its makefile and the distributions build it: HTTPS is on for EFI only.
-func builtIn(code netboot.Arch) (f netboot.Features) {
-	names := []string{"pxe-ext", "iscsi", "aoe", "http", "tftp", "dns", "bzimage", "srp", "pxe", "elf", "vlan", "menu"}
-	if code.String() != "bios" {
-		names = append(names, "https", "efi")
-	}
-	for _, name := range names {
-		bit, err := netboot.ParseFeature(name)
-		if err != nil {
-			panic(err) // a typo above
-		}
-		f |= bit
-	}
-	return f
-}
-
-// loops plays iPXE, as it is usually built, through the whole map for every architecture: it must not be handed iPXE,
-// since that would only come back the same.
-func (k *checker) loops(p *Policy) {
-	said := map[string]bool{}
-	for _, name := range netboot.ArchNames() {
-		codes, _ := netboot.ParseArch(name)
-		c := netboot.Client{
-			Arch: codes[0], ArchBy: netboot.ArchByOption, Firmware: netboot.FirmwareIPXE, UserClasses: []string{"iPXE"},
-			Features: builtIn(codes[0]), FeaturesKnown: true, Local: netip.AddrFrom4([4]byte{192, 0, 2, 1}),
-		}
-		a, mine := p.Decide(&c)
-		if !mine || !netboot.IsIPXEBinary(a.File) || said[a.Because] {
-			continue
-		}
-		said[a.Because] = true
-		for i := range k.file.Rules {
-			if r := &k.file.Rules[i]; r.Match.Pos.String() == a.Because {
-				k.problems.Add(r.Match.Pos, "boot loop: iPXE for %s, as it is usually built, matches this rule and is handed %s again and again; leave out what such a build lacks (https on BIOS), or serve another file", name, a.File)
-			}
-		}
-	}
 }
