@@ -40,6 +40,7 @@ if [ "$1" = test ]; then
 	need curl curl
 	need tftp-hpa tftp
 	need dnsmasq-base dnsmasq
+	need strace strace
 fi
 
 [ -n "$missing" ] || exit 0

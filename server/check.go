@@ -2,12 +2,10 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"net"
 	"slices"
+	"strings"
 
 	"github.com/coredhcp/coredhcp/config"
 	"github.com/coredhcp/coredhcp/plugins"
@@ -32,14 +30,17 @@ func Check(path string, stock []*plugins.Plugin, own []string, scratch string) (
 	}
 	slices.Sort(known)
 	c, err := Load(path, known)
-	if err != nil && !errors.As(err, &f.Problems) {
-		f.Problems.Add(conf.Pos{File: path}, "%v", errors.Unwrap(err))
-	}
+	var loading conf.Problems
+	_ = errors.As(err, &loading) // it is nothing else
 	if c == nil {
+		f.Problems = loading
 		return nil, f
 	}
 	for _, s := range c.Sections() {
 		f.order(c, s)
+		f.repeated(c, s)
+		f.lends(c, s)
+		f.listens(c, s)
 		for i, p := range s.Plugins {
 			if plugin := byName[p.Name]; plugin != nil {
 				f.setUp(c.Pos(s.Name, i), s.Name, plugin, p, scratch)
@@ -47,43 +48,15 @@ func Check(path string, stock []*plugins.Plugin, own []string, scratch string) (
 		}
 	}
 	f.shared(c)
-	f.Problems, f.Warnings = conf.Problems(nil).With(f.Problems), conf.Problems(nil).With(f.Warnings)
+	f.Problems, f.Warnings = loading.With(f.Problems), conf.Problems(nil).With(f.Warnings)
 	return c, f
-}
-
-// order looks for plugins that come too late, or after the end of the chain.
-func (f *Findings) order(c *Config, s Section) {
-	at := func(name string) int {
-		return slices.IndexFunc(s.Plugins, func(p config.PluginConfig) bool { return p.Name == name })
-	}
-	boot, id := at("boot"), at("server_id")
-	switch {
-	case boot >= 0 && id < 0:
-		f.Problems.Add(c.Pos(s.Name, boot), "%s: boot without server_id: no machine would be told where to boot from; put server_id first in the chain", s.Name)
-	case boot >= 0 && id > boot:
-		f.Problems.Add(c.Pos(s.Name, id), "%s: server_id comes after boot, which needs its address; put server_id first in the chain", s.Name)
-	}
-	if nbp := at("nbp"); nbp >= 0 && nbp < len(s.Plugins)-1 {
-		f.Warnings.Add(c.Pos(s.Name, nbp), "%s: nbp ends the chain, so %s and what follows never run; remove nbp, or put it last", s.Name, s.Plugins[nbp+1].Name)
-	}
-}
-
-// shared looks for stock plugins that keep their state in package variables: listed in both families, the second
-// listing overwrites the first.
-func (f *Findings) shared(c *Config) {
-	sections := c.Sections()
-	if len(sections) < 2 {
-		return
-	}
-	for i, p := range sections[1].Plugins {
-		if p.Name == "file" && slices.ContainsFunc(sections[0].Plugins, func(q config.PluginConfig) bool { return q.Name == p.Name }) {
-			f.Problems.Add(c.Pos(sections[1].Name, i), "plugin %s keeps one table for both families: the one loaded last serves DHCPv4 and DHCPv6 alike; use it in one of them", p.Name)
-		}
-	}
 }
 
 // setUp tries a plugin's arguments.
 func (f *Findings) setUp(at conf.Pos, section string, plugin *plugins.Plugin, p config.PluginConfig, scratch string) {
+	if p.Name == "file" && len(p.Args) > 1 && p.Args[1] != "autorefresh" {
+		f.Warnings.Add(at, "%s: plugin file: the word %q is ignored, and changes are not seen; %s", section, p.Args[1], conf.Suggest(p.Args[1], []string{"autorefresh"}))
+	}
 	args, err := private(p, scratch)
 	if err != nil {
 		f.Problems.Add(at, "%s: plugin %s: %v", section, p.Name, err)
@@ -105,40 +78,38 @@ func (f *Findings) setUp(at conf.Pos, section string, plugin *plugins.Plugin, p 
 	case errors.Is(err, ErrLeftOut):
 		f.Warnings.Add(at, "%s: plugin %s: %v", section, p.Name, ErrLeftOut)
 	case errors.As(err, &failed):
-		f.Problems.Add(at, "%s: plugin %s: %v; see what it wants in CoreDHCP's README", section, p.Name, failed.cause)
+		text := failed.cause.Error()
+		if len(args) > 0 { // a copy
+			text = strings.ReplaceAll(text, args[0], p.Args[0])
+		}
+		f.Problems.AddAbsence(at, "%s: plugin %s: %s; write it like `- %s`", section, p.Name, text, written[section+" "+p.Name])
 	}
 }
 
-// private are a plugin's arguments with its state replaced by a copy, and without what would go on running.
-func private(p config.PluginConfig, scratch string) ([]string, error) {
-	args := slices.Clone(p.Args)
-	switch {
-	case p.Name == "file" && len(args) > 1: // autorefresh
-		return args[:1], nil
-	case p.Name == "range" && len(args) > 0:
-		copied := filepath.Join(scratch, fmt.Sprintf("range-%d", os.Getpid()))
-		if err := os.RemoveAll(copied); err != nil {
-			return nil, err
-		}
-		err := copyFile(args[0], copied)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // it is made at the first start
-			return nil, err
-		}
-		args[0] = copied
-	}
-	return args, nil
+// written are plugins as they are written in each section.
+var written = map[string]string{
+	"server4 autoconfigure": `autoconfigure: "0"`,
+	"server4 dns":           "dns: 192.0.2.53", "server6 dns": "dns: 2001:db8::53",
+	"server4 file": "file: hosts.txt autorefresh` with lines like `52:54:00:aa:bb:01 192.0.2.9", "server6 file": "file: hosts6.txt autorefresh` with lines like `52:54:00:aa:bb:01 2001:db8::9",
+	"server4 ipv6only":   "ipv6only: 30m",
+	"server4 lease_time": "lease_time: 1h",
+	"server4 mtu":        "mtu: 1500",
+	"server4 nbp":        "nbp: tftp://192.0.2.1/undionly.kpxe", "server6 nbp": "nbp: tftp://[2001:db8::1]/ipxe.efi",
+	"server4 netmask":       "netmask: 255.255.255.0",
+	"server6 prefix":        "prefix: 2001:db8::/48 64",
+	"server4 range":         "range: leases.sqlite3 192.0.2.100 192.0.2.199 1h",
+	"server4 router":        "router: 192.0.2.1",
+	"server4 searchdomains": "searchdomains: example.net", "server6 searchdomains": "searchdomains: example.net",
+	"server4 server_id": "server_id: 192.0.2.1", "server6 server_id": "server_id: LL 52:54:00:00:00:01",
+	"server4 sleep": "sleep: 1s", "server6 sleep": "sleep: 1s",
+	"server4 staticroute": "staticroute: 198.51.100.0/24,192.0.2.1",
 }
 
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
+// listens looks for interfaces that this host does not have. It opens nothing.
+func (f *Findings) listens(c *Config, s Section) {
+	for _, a := range s.Addresses {
+		if _, err := net.InterfaceByName(a.Zone); a.Zone != "" && err != nil {
+			f.Warnings.Add(c.listen[s.Name], "%s: this host has no interface %q; correct listen if the server is to run here", s.Name, a.Zone)
+		}
 	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
 }

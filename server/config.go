@@ -52,6 +52,7 @@ type Config struct {
 	*config.Config
 	Path    string // absolute
 	plugins map[string][]conf.Pos
+	listen  map[string]conf.Pos
 }
 
 // Section is one server of a configuration.
@@ -70,6 +71,22 @@ func (c *Config) Sections() (all []Section) {
 	return all
 }
 
+// Interfaces6 are the interfaces that the DHCPv6 server is bound to; nil: any.
+func (c *Config) Interfaces6() (names []string) {
+	if c.Server6 == nil {
+		return nil
+	}
+	for _, a := range c.Server6.Addresses {
+		if a.Zone == "" && !a.IP.IsMulticast() {
+			return nil
+		}
+		if a.Zone != "" {
+			names = append(names, a.Zone)
+		}
+	}
+	return names
+}
+
 // Pos is where the i-th plugin of a section stands.
 func (c *Config) Pos(section string, i int) conf.Pos {
 	if i < len(c.plugins[section]) {
@@ -86,13 +103,13 @@ func Load(path string, known []string) (*Config, error) {
 	var places layout
 	_ = errors.As(conf.Load(path, &places), &problems)
 	loaded, err := config.Load(path)
-	if err != nil && len(problems) > 0 {
+	if err != nil {
+		if len(problems) == 0 { // what it says of a file that is wrong elsewhere is a consequence
+			places.blame(path, err, &problems)
+		}
 		return nil, problems
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	c := &Config{Config: loaded, Path: path, plugins: places.plugins()}
+	c := &Config{Config: loaded, Path: path, plugins: places.plugins(), listen: places.listen()}
 	for _, s := range c.Sections() {
 		for i, p := range s.Plugins {
 			if !slices.Contains(known, p.Name) {
@@ -110,14 +127,70 @@ type layout struct {
 }
 
 type section struct {
-	Plugins   []conf.At[conf.Any] `yaml:"plugins"`
-	Listen    conf.Any            `yaml:"listen"`
-	Interface conf.Any            `yaml:"interface"`
+	conf.Pos
+	Plugins   []entry           `yaml:"plugins"`
+	Listen    conf.At[conf.Any] `yaml:"listen"`
+	Interface conf.At[conf.Any] `yaml:"interface"`
+}
+
+// entry is one plugin of a chain.
+type entry struct{ conf.Pos }
+
+// DecodeConf implements conf.Custom. What it complains about CoreDHCP takes for something else.
+func (e *entry) DecodeConf(v conf.Value) {
+	e.Pos = v.Pos
+	names := 0
+	if v.IsMap() {
+		v.Pairs(func(name string, _ conf.Pos, arguments conf.Value) {
+			names++
+			if arguments.IsList() {
+				v.Fail("plugin %s: a list never reaches a plugin; write the arguments in one line, like `- dns: 192.0.2.1 192.0.2.2`", name)
+			}
+		})
+	}
+	if names != 1 {
+		v.Fail("a plugin is its name, a colon and its arguments, like `- server_id: 192.0.2.1`; write each behind a dash of its own")
+	}
+}
+
+// blame adds what CoreDHCP's loader says, which knows no lines and names the wrong family for some mistakes.
+func (l *layout) blame(path string, err error, problems *conf.Problems) {
+	text := strings.TrimPrefix(err.Error(), "error parsing config: ")
+	for name, s := range l.sections() {
+		fact, mine := strings.CutPrefix(text, strings.Replace(name, "server", "dhcpv", 1)+": ")
+		switch {
+		case mine && strings.Contains(fact, "listen"):
+			problems.Add(l.listen()[name], "%s: %s; write an address, \"%%eth0\" for an interface, or a list of them", name, fact)
+			return
+		case mine:
+			problems.Add(s.Pos, "%s: %s; list the plugins of the chain, server_id first", name, fact)
+			return
+		}
+	}
+	problems.Add(conf.Pos{File: path}, "%v", err)
+}
+
+// sections are the parts of the file by their names.
+func (l *layout) sections() map[string]section {
+	return map[string]section{"server4": l.Server4, "server6": l.Server6}
+}
+
+// listen is where each section says what it listens on, or where the section begins.
+func (l *layout) listen() map[string]conf.Pos {
+	places := map[string]conf.Pos{}
+	for name, s := range l.sections() {
+		for _, at := range []conf.Pos{s.Listen.Pos, s.Interface.Pos, s.Pos} {
+			if places[name].Line == 0 {
+				places[name] = at
+			}
+		}
+	}
+	return places
 }
 
 func (l *layout) plugins() map[string][]conf.Pos {
 	lines := map[string][]conf.Pos{}
-	for name, s := range map[string]section{"server4": l.Server4, "server6": l.Server6} {
+	for name, s := range l.sections() {
 		for _, p := range s.Plugins {
 			lines[name] = append(lines[name], p.Pos)
 		}

@@ -73,19 +73,3 @@ func interfaceNames() string {
 	}
 	return strings.Join(names, ", ")
 }
-
-// listen6 are the interfaces that the DHCPv6 server is bound to; nil: any.
-func listen6(c *config.Config) (names []string) {
-	if c.Server6 == nil {
-		return nil
-	}
-	for _, a := range c.Server6.Addresses {
-		if a.Zone == "" && !a.IP.IsMulticast() {
-			return nil
-		}
-		if a.Zone != "" {
-			names = append(names, a.Zone)
-		}
-	}
-	return names
-}

@@ -140,7 +140,7 @@ func run(f flags) error {
 	}
 	reloader := live.NewReloader(log, registry)
 	reloader.AddFixed(path)
-	bootPlugin := boot.New(boot.Env{Metrics: registry, Listen6: listen6(config.Config), Reload: reloader})
+	bootPlugin := boot.New(boot.Env{Metrics: registry, Listen6: config.Interfaces6(), Reload: reloader})
 	for _, p := range append(all, &bootPlugin) {
 		if err := plugins.RegisterPlugin(guard.Wrap(p)); err != nil {
 			return err

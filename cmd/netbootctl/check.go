@@ -18,7 +18,7 @@ import (
 )
 
 const checkUsage = `netbootctl check loads a configuration by the code that netboot-dhcpd runs, and every map that it names, and prints
-every mistake with its line and what to do. It serves nothing, and writes nothing.
+every mistake with its line and what to do. It serves nothing, opens no network socket, and writes nothing outside a temporary directory.
 
 Usage: netbootctl check [flags]
 
@@ -108,12 +108,17 @@ func look(path string) (problems, warnings conf.Problems, err error) {
 				continue
 			}
 			bootMap, err := filepath.Abs(p.Args[0])
-			if err != nil || seen[bootMap] {
-				continue
+			if err != nil {
+				return nil, nil, err
 			}
-			seen[bootMap] = true
-			ps, ws := boot.Check(bootMap)
-			problems, warnings = append(problems, ps...), append(warnings, ws...)
+			if !seen[bootMap] {
+				seen[bootMap] = true
+				ps, ws := boot.Check(bootMap)
+				problems, warnings = append(problems, ps...), append(warnings, ws...)
+			}
+			if s.Name == "server6" {
+				problems = append(problems, boot.Check6(bootMap, c.Interfaces6())...)
+			}
 		}
 	}
 	return problems, warnings, nil

@@ -58,7 +58,9 @@ func (k *checker) walk(p *Policy) {
 		at := places[strings.TrimSuffix(key, f.why)]
 		switch {
 		case f.loop && netboot.IsIPXEBinary(f.file):
-			k.warnings = slices.DeleteFunc(k.warnings, func(w conf.Problem) bool { return w.Pos == at && strings.HasPrefix(w.Text, "iPXE as it is usually built") })
+			k.warnings = slices.DeleteFunc(k.warnings, func(w conf.Problem) bool {
+				return w.Pos == at && strings.HasPrefix(w.Text, "iPXE as it is usually built")
+			})
 			k.problems.Add(at, "boot loop: iPXE for %s, as it is usually built, matches this rule and is handed %s again and again; leave out what such a build lacks (https on BIOS), or serve another file", f.archs[0], f.file)
 		case f.loop:
 			k.problems.Add(at, "boot loop: the file %q is iPXE, which its name does not tell, so iPXE is handed it again and again; name it like ipxe.efi or undionly.kpxe", f.file)
