@@ -295,3 +295,46 @@ func TestFixedFileIsOnlyTalkedAbout(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Both families read one map; what one of them refuses must show, though the other took it.
+func TestAFileOfTwoReadersIsTakenWhenBothTookIt(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	if err := os.WriteFile(path, []byte("one"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	log, hook := logtest.NewNullLogger()
+	d := &desk{t: t, dir: dir, hook: hook, reg: prometheus.NewRegistry(), value: live.NewValue(new(string))}
+	r := live.NewReloader(log, d.reg)
+	refuse := atomic.Bool{}
+	for _, fails := range []func() bool{refuse.Load, func() bool { return false }} {
+		r.Add(path, func() error {
+			d.reads.Add(1)
+			if fails() {
+				return errors.New("f:1: one mistake")
+			}
+			return nil
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	<-r.Ready()
+	d.write("f", "two")
+	d.until("both read it", func() bool { return d.reads.Load() == 2 && d.gauge(live.MetricGeneration) == 2 })
+	refuse.Store(true)
+	d.write("f", "three")
+	d.until("the mistake is logged", func() bool {
+		return d.logged(logrus.ErrorLevel, "f:1: one mistake") && d.logged(logrus.ErrorLevel, "not taken: what was loaded before is served on")
+	})
+	d.gauges("0", "2")
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	want := "# HELP netboot_config_reloads_total How often the file was read again, by file and by result: taken or refused.\n# TYPE netboot_config_reloads_total counter\n" +
+		"netboot_config_reloads_total{file=\"" + path + "\",result=\"refused\"} 1\nnetboot_config_reloads_total{file=\"" + path + "\",result=\"taken\"} 1\n"
+	if err := testutil.GatherAndCompare(d.reg, strings.NewReader(want), live.MetricReloads); err != nil {
+		t.Error(err)
+	}
+}
