@@ -19,7 +19,7 @@ func Check(path string) (problems, warnings conf.Problems) {
 	c, p := compile(path, &f, conf.Load(path, &f))
 	if p != nil {
 		whole := len(c.problems) == 0 // what could not be read says nothing about the rest
-		k := &checker{compiler: c, file: &f, looked: map[string]program{}}
+		k := &checker{compiler: c, file: &f, looked: map[string]looked{}}
 		for i := range f.Rules {
 			k.rule(i)
 			if whole {
@@ -54,7 +54,7 @@ func Check6(path string, listen []string) (problems conf.Problems) {
 type checker struct {
 	*compiler
 	file   *File
-	looked map[string]program // files by their names in the firmware directories
+	looked map[string]looked // files by their names in the firmware directories
 }
 
 func (k *checker) rule(i int) {
@@ -94,26 +94,25 @@ func (k *checker) program(g *Give, codes []netboot.Arch, onlyIPXE bool) {
 	if !ours || len(k.dirs) == 0 {
 		return
 	}
-	path := k.find(name)
-	if path == "" {
+	known := k.open(name)
+	if known.path == "" {
 		if name != g.File.V { // the compiler has noted a plain name
 			k.problems.Add(g.File.Pos, "%q would be the file %s, which is in none of the firmware directories %s; create it, or correct the URL", g.File.V, name, strings.Join(k.dirs, ", "))
 		}
 		return
 	}
-	known, err := programOf(path)
 	switch {
-	case err != nil:
-		k.problems.Add(g.File.Pos, "file %q cannot be read: %v; correct its permissions", name, err)
+	case known.err != nil:
+		k.problems.Add(g.File.Pos, "file %q cannot be read: %v; correct its permissions", name, known.err)
 	case known.kind == empty || known.kind == html:
-		k.problems.Add(g.File.Pos, "file %q is %s; copy it there once more", name, known)
+		k.problems.Add(g.File.Pos, "file %q is %s; copy it there once more", name, known.program)
 	case netboot.IsIPXEScript(name) && known.kind != script:
 		k.problems.Add(g.File.Pos, "file %q does not begin with #!ipxe, so iPXE does not take it for a script; begin it so", name)
 	case !netboot.IsIPXEScript(name) && known.kind == script && !onlyIPXE:
 		k.problems.Add(g.File.Pos, "file %q is an iPXE script, which its name does not tell, so firmware would be handed it too; name it %s.ipxe, or match ipxe: true", name, strings.TrimSuffix(name, filepath.Ext(name)))
 	case !onlyIPXE || known.ipxe: // iPXE runs files of many kinds
-		k.suits(g, name, known, codes)
-		k.companion(g, path)
+		k.suits(g, name, known.program, codes)
+		k.companion(g, known.path)
 	}
 }
 

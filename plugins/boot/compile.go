@@ -192,15 +192,15 @@ func (c *compiler) host(h *Host, p *Policy, firstMAC map[netboot.MAC]conf.Pos, f
 	}
 }
 
-// identity is what a host is known by.
-type identity interface {
+// hostID is what a host is known by.
+type hostID interface {
 	netboot.MAC | netboot.UUID
 	Known() bool
 	String() string
 }
 
 // own gives the machine with this identity its answer, if it has none yet.
-func own[I identity](c *compiler, word string, id conf.At[I], first map[I]conf.Pos, answers map[I]*answer, a *answer) {
+func own[I hostID](c *compiler, word string, id conf.At[I], first map[I]conf.Pos, answers map[I]*answer, a *answer) {
 	if !id.V.Known() {
 		c.problems.AddAbsence(id.Pos, "%s is all zeros, which is what firmware without one sends; write the machine's", word)
 		return

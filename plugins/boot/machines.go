@@ -41,38 +41,50 @@ func (k *checker) starts() (all []stage) {
 	return all
 }
 
-// maxWalk bounds the walks: identities times rules.
-const maxWalk = 1_000_000
+// identity is what a machine has of its own, and the architectures of the rule that tells it apart (none: all).
+type identity struct {
+	netboot.Client
+	codes []netboot.Arch
+}
+
+// playedBy gives c what is the identity's own.
+func (i *identity) playedBy(c *netboot.Client) {
+	c.MAC, c.UUID, c.Hostname, c.Relay = i.MAC, i.UUID, i.Hostname, i.Relay
+	if len(i.UserClasses) > 0 {
+		c.UserClasses = i.UserClasses
+	}
+	if i.VendorClass != "" {
+		c.VendorClass = i.VendorClass
+	}
+}
 
 // identities are the machines that an entry which hands out iPXE tells apart by what is their own, and one that nothing
 // knows.
-func (k *checker) identities() (all []netboot.Client) {
-	all = append(all, netboot.Client{})
+func (k *checker) identities() (all []identity) {
+	all = append(all, identity{})
 	handsOut := func(g *Give) bool {
 		known, _ := k.look(g.File.V)
 		return known.ipxe || netboot.IsIPXEBinary(g.File.V)
 	}
-	limit := max(100, maxWalk/(len(k.file.Rules)+1))
 	for i := range k.file.Rules {
 		r := &k.file.Rules[i]
-		if handsOut(&r.Give) {
-			all = append(all, r.Match.identities(netboot.Client{})...)
+		if !handsOut(&r.Give) {
+			continue
+		}
+		for _, c := range r.Match.identities(netboot.Client{}) {
+			all = append(all, identity{c, r.codes()})
 		}
 	}
 	for i := range k.file.Hosts {
 		h := &k.file.Hosts[i]
-		if len(all) > limit {
-			k.warnings.Add(h.Pos, "the boots of this host and of those behind it were not played through the rules: there are too many")
-			break
-		}
 		if !handsOut(&h.Give) {
 			continue
 		}
 		for _, m := range h.MAC {
-			all = append(all, netboot.Client{MAC: m.V.MAC})
+			all = append(all, identity{Client: netboot.Client{MAC: m.V.MAC}})
 		}
 		for _, u := range h.UUID {
-			all = append(all, netboot.Client{UUID: u.V.UUID})
+			all = append(all, identity{Client: netboot.Client{UUID: u.V.UUID}})
 		}
 	}
 	return all

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -15,47 +16,78 @@ import (
 type stage struct {
 	netboot.Client
 	handed string // the entry that handed this iPXE out; empty: the machine had it
+	file   string // which was its file
 }
 
 // finding is what goes wrong at an entry, for which architectures.
 type finding struct {
+	at    string // the entry; of hosts that fare alike, the first
 	loop  bool
 	file  string // what was handed out
 	why   string // of what gets nothing: why not
 	archs []string
+	hosts map[string]bool // which are alike, so that one line tells of all
 }
+
+// findings are those of all machines.
+type findings struct {
+	order []*finding
+	by    map[string]*finding
+	rules map[string]bool // the places of rules
+}
+
+func (f *findings) note(n finding, arch netboot.Arch) {
+	key := n.at
+	if !f.rules[n.at] {
+		key = "hosts with " + n.file
+	}
+	key += ": " + n.why
+	known := f.by[key]
+	if known == nil {
+		known = &n
+		known.hosts = map[string]bool{}
+		f.by[key] = known
+		f.order = append(f.order, known)
+	}
+	known.hosts[n.at] = true
+	if name := arch.String(); !slices.Contains(known.archs, name) {
+		known.archs = append(known.archs, name)
+	}
+}
+
+// maxSteps bounds the walk: steps of a boot times rules, some 5 s.
+const maxSteps = 300_000_000
 
 // walk plays the boots of all machines through the map.
 func (k *checker) walk(p *Policy) {
-	found := map[string]*finding{}
-	var order []string
-	note := func(entry string, f finding, arch netboot.Arch) {
-		key := entry + f.why
-		if found[key] == nil {
-			found[key] = &f
-			order = append(order, key)
-		}
-		if name := arch.String(); !slices.Contains(found[key].archs, name) {
-			found[key].archs = append(found[key].archs, name)
-		}
+	found := &findings{by: map[string]*finding{}, rules: map[string]bool{}}
+	for i := range k.file.Rules {
+		found.rules[k.file.Rules[i].Match.Pos.String()] = true
 	}
-	starts := k.starts()
+	starts, steps := k.starts(), 0
 	for _, who := range k.identities() {
 		for _, s := range starts {
-			s.MAC, s.UUID, s.Hostname, s.Relay = who.MAC, who.UUID, who.Hostname, who.Relay
-			if len(who.UserClasses) > 0 {
-				s.UserClasses = who.UserClasses
+			if len(who.codes) > 0 && !slices.Contains(who.codes, s.Arch) {
+				continue
 			}
-			if who.VendorClass != "" {
-				s.VendorClass = who.VendorClass
-			}
-			k.boot(p, s, note)
+			who.playedBy(&s.Client)
+			steps += k.boot(p, s, found) * (1 + len(p.rules))
+		}
+		if steps > maxSteps {
+			k.warnings.Add(conf.Pos{File: k.path}, "is too large to play every machine's boot through it; that of some entries was not looked at")
+			break
 		}
 	}
+	k.report(found)
+}
+
+func (k *checker) report(found *findings) {
 	places := k.places()
-	for _, key := range order {
-		f := found[key]
-		at := places[strings.TrimSuffix(key, f.why)]
+	for _, f := range found.order {
+		at, others := places[f.at], ""
+		if n := len(f.hosts) - 1; n > 0 {
+			others = fmt.Sprintf(" (and by %d other hosts)", n)
+		}
 		switch {
 		case f.loop && netboot.IsIPXEBinary(f.file):
 			k.warnings = slices.DeleteFunc(k.warnings, func(w conf.Problem) bool {
@@ -63,16 +95,16 @@ func (k *checker) walk(p *Policy) {
 			})
 			k.problems.Add(at, "boot loop: iPXE for %s, as it is usually built, matches this rule and is handed %s again and again; leave out what such a build lacks (https on BIOS), or serve another file", f.archs[0], f.file)
 		case f.loop:
-			k.problems.Add(at, "boot loop: the file %q is iPXE, which its name does not tell, so iPXE is handed it again and again; name it like ipxe.efi or undionly.kpxe", f.file)
+			k.problems.Add(at, "boot loop: the file %q is iPXE, which its name does not tell, so iPXE is handed it again and again%s; name it like ipxe.efi or undionly.kpxe", f.file, others)
 		default:
-			k.warnings.Add(at, "iPXE for %s is handed out here, and is told nothing when it asks: %s; add a rule such as {ipxe: true, file: boot.ipxe}, unless its script is embedded", strings.Join(f.archs, ", "), f.why)
+			k.warnings.Add(at, "iPXE for %s is handed out here%s, and is told nothing when it asks: %s; add a rule such as {ipxe: true, file: boot.ipxe}, unless its script is embedded", strings.Join(f.archs, ", "), others, f.why)
 		}
 	}
 }
 
-// boot plays one machine's boot.
-func (k *checker) boot(p *Policy, s stage, note func(entry string, f finding, arch netboot.Arch)) {
-	for {
+// boot plays one machine's boot, in so many steps.
+func (k *checker) boot(p *Policy, s stage, found *findings) (steps int) {
+	for steps = 1; ; steps++ {
 		asks := s.Client
 		var passed passedOver
 		a, mine := p.DecideTraced(&asks, func(c *netboot.Client, entry string, why Reason) {
@@ -86,19 +118,20 @@ func (k *checker) boot(p *Policy, s stage, note func(entry string, f finding, ar
 				if passed.why != ReasonNone {
 					why = passed.entry + ": " + passed.why.String()
 				}
-				note(s.handed, finding{why: why}, s.Arch)
+				found.note(finding{at: s.handed, file: s.file, why: why}, s.Arch)
 			}
-			return
+			return steps
 		}
-		next, isIPXE := k.becomes(asks, a.File)
+		file := strings.TrimPrefix(a.File, "tftp://["+asks.Local.String()+"]/") // as DHCPv6 has it
+		next, isIPXE := k.becomes(asks, file)
 		if !isIPXE {
-			return
+			return steps
 		}
 		if s.Firmware == netboot.FirmwareIPXE && alike(&next, &s.Client) {
-			note(a.Because, finding{loop: true, file: a.File}, next.Arch)
-			return
+			found.note(finding{at: a.Because, loop: true, file: file}, next.Arch)
+			return steps
 		}
-		s = stage{next, a.Because}
+		s = stage{next, a.Because, file}
 	}
 }
 
@@ -119,6 +152,8 @@ func (k *checker) becomes(c netboot.Client, file string) (next netboot.Client, i
 	switch name := c.Arch.String(); {
 	case there && !known.runsOn(c.Arch), !there && name == "bios" && isEFIName(file), !there && strings.HasPrefix(name, "uefi-") && !isEFIName(file):
 		return c, false // which the machine cannot run
+	case strings.HasPrefix(name, "uboot-") && (there && known.kind != efi || !there && !isEFIName(file)):
+		return c, false
 	case name == "uboot-arm32":
 		c.Arch = archOf("uefi-arm32")
 	case name == "uboot-arm64":
@@ -139,23 +174,30 @@ func isEFIName(file string) bool {
 
 // look is the file behind a name or one of our own URLs, where it is in a firmware directory.
 func (k *checker) look(file string) (p program, there bool) {
-	name, ours := k.nameOf(file)
-	if !ours {
-		return p, false
+	if name, ours := k.nameOf(file); ours {
+		f := k.open(name)
+		return f.program, f.path != "" && f.err == nil
 	}
-	if p, there = k.looked[name]; there {
-		return p, true
+	return p, false
+}
+
+// looked is a file of a firmware directory.
+type looked struct {
+	program
+	path string // empty: there is none
+	err  error  // of reading it
+}
+
+// open looks at a file once.
+func (k *checker) open(name string) looked {
+	f, before := k.looked[name]
+	if !before {
+		if f.path = k.find(name); f.path != "" {
+			f.program, f.err = programOf(f.path)
+		}
+		k.looked[name] = f
 	}
-	path := k.find(name)
-	if path == "" {
-		return p, false
-	}
-	p, err := programOf(path)
-	if err != nil {
-		return p, false // program says so
-	}
-	k.looked[name] = p
-	return p, true
+	return f
 }
 
 // places are the entries of the map by what answers call them.
