@@ -183,15 +183,23 @@ func TestDHCPv6TellsAMachineByItsDUIDOrItsRelay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	told, err := dhcpv6.EncapsulateRelay(solicit(&dhcpv6.DUIDUUID{UUID: uuid}, false), dhcpv6.MessageTypeRelayForward,
+		net.ParseIP("2001:db8:9::1"), net.ParseIP("fe80::1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told.AddOption(dhcpv6.OptClientLinkLayerAddress(iana.HWTypeEthernet, hw))
 	for name, s := range map[string]struct {
 		req             dhcpv6.DHCPv6
 		mac, uuid, link string
 	}{
-		"DUID-LL":            {solicit(&dhcpv6.DUIDLL{HWType: iana.HWTypeEthernet, LinkLayerAddr: hw}, false), qemu, "", ""},
-		"EDK2's DUID-UUID":   {solicit(&dhcpv6.DUIDUUID{UUID: uuid}, false), "", "33221100-5544-7766-8899-aabbccddeeff", ""},
-		"iPXE's DUID-UUID":   {solicit(&dhcpv6.DUIDUUID{UUID: uuid}, true), "", "00112233-4455-6677-8899-aabbccddeeff", ""},
-		"the relay's sight":  {relayed, qemu, "33221100-5544-7766-8899-aabbccddeeff", "2001:db8:9::1"},
-		"through two relays": {twice, qemu, "33221100-5544-7766-8899-aabbccddeeff", "2001:db8:9::1"},
+		"DUID-LLT":                    {solicit(&dhcpv6.DUIDLLT{HWType: iana.HWTypeEthernet, Time: 7, LinkLayerAddr: hw}, false), qemu, "", ""},
+		"the relay's word (RFC 6939)": {told, qemu, "33221100-5544-7766-8899-aabbccddeeff", "2001:db8:9::1"},
+		"DUID-LL":                     {solicit(&dhcpv6.DUIDLL{HWType: iana.HWTypeEthernet, LinkLayerAddr: hw}, false), qemu, "", ""},
+		"EDK2's DUID-UUID":            {solicit(&dhcpv6.DUIDUUID{UUID: uuid}, false), "", "33221100-5544-7766-8899-aabbccddeeff", ""},
+		"iPXE's DUID-UUID":            {solicit(&dhcpv6.DUIDUUID{UUID: uuid}, true), "", "00112233-4455-6677-8899-aabbccddeeff", ""},
+		"the relay's sight":           {relayed, qemu, "33221100-5544-7766-8899-aabbccddeeff", "2001:db8:9::1"},
+		"through two relays":          {twice, qemu, "33221100-5544-7766-8899-aabbccddeeff", "2001:db8:9::1"},
 	} {
 		c, err := netboot.Client6(s.req)
 		if err != nil {
@@ -247,4 +255,38 @@ func FuzzClient(f *testing.F) {
 			_, _ = netboot.Client6(req)
 		}
 	})
+}
+
+// A remote-id is told apart from the enterprise number before it; the relay on the client's link counts.
+func TestDHCPv6RelaysTellWhereTheClientIs(t *testing.T) {
+	m, err := dhcpv6.NewMessage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.MessageType = dhcpv6.MessageTypeSolicit
+	m.AddOption(dhcpv6.OptClientID(&dhcpv6.DUIDLL{HWType: iana.HWTypeEthernet, LinkLayerAddr: net.HardwareAddr{0x52, 0x54, 0, 0, 0, 1}}))
+	// A switch on the link has no address (RFC 6221); the router behind it has.
+	ldra, err := dhcpv6.EncapsulateRelay(m, dhcpv6.MessageTypeRelayForward, net.IPv6unspecified, net.ParseIP("fe80::1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ldra.AddOption(dhcpv6.OptInterfaceID([]byte("ge-0/0/7")))
+	ldra.AddOption(&dhcpv6.OptRemoteID{EnterpriseNumber: 2636, RemoteID: []byte("rack-4")})
+	router, err := dhcpv6.EncapsulateRelay(ldra, dhcpv6.MessageTypeRelayForward, net.ParseIP("2001:db8:9::1"), net.ParseIP("fe80::2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	router.AddOption(dhcpv6.OptInterfaceID([]byte("vlan9")))
+	// As it comes from the wire.
+	req, err := dhcpv6.FromBytes(router.ToBytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := netboot.Client6(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Relay.Addr.String() != "2001:db8:9::1" || c.Relay.CircuitID != "ge-0/0/7" || c.Relay.RemoteID != "rack-4" {
+		t.Errorf("the relay is %+v", c.Relay)
+	}
 }

@@ -414,3 +414,16 @@ func TestIPXEIsNotHandedIPXEByAPlaceholder(t *testing.T) {
 	l := lab(t, "rules:\n  - {file: \"h/{hostname}\"}\n  - {ipxe: true, file: boot.ipxe}\n")
 	l.machine(ipxeBIOS.with(opt(12, "undionly.kpxe")), "52:54:00:aa:bb:05").discovers().isOffered("boot.ipxe")
 }
+
+func TestASchemeIsReadInAnyCase(t *testing.T) {
+	net := lab(t, "next-server: 192.0.2.1\nrules:\n  - {ipxe: true, features: menu, file: \"HTTPS://192.0.2.1/secret.ipxe\"}\n  - {file: \"HTTP://192.0.2.1/open\"}\n  - {file: plain}\n")
+	rich := net.machine(ipxeBIOS.with(bin(175, "13 01 01 14 01 01 27 01 01")), "52:54:00:00:00:01")
+	rich.discovers().isOffered("HTTPS://192.0.2.1/secret.ipxe")
+	// Built without HTTPS, as it usually is on BIOS.
+	usual := net.machine(ipxeBIOS.with(bin(175, "13 01 01 27 01 01")), "52:54:00:00:00:02")
+	usual.discovers().isOffered("HTTP://192.0.2.1/open")
+	poor := net.machine(ipxeBIOS.with(bin(175, "15 01 01")), "52:54:00:00:00:03")
+	poor.discovers().isOffered("plain")
+	net.machine(httpBoot, "52:54:00:00:00:04").discovers().isOffered("HTTP://192.0.2.1/open")
+	net.machine(biosROM, "52:54:00:00:00:05").discovers().isOffered("plain")
+}
