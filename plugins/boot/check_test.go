@@ -3,6 +3,7 @@ package boot_test
 import (
 	"debug/pe"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,4 +57,20 @@ func findings(kind string, ps conf.Problems) (text string) {
 		text += kind + ": " + p.Error() + "\n"
 	}
 	return text
+}
+
+// A rule of nested lists stands for more machines than anybody can look at.
+func TestCheckOfARuleForMillionsOfMachinesEnds(t *testing.T) {
+	var macs, hosts []string
+	for i := range 2000 {
+		macs = append(macs, fmt.Sprintf(`"52:54:00:00:%02x:%02x"`, i>>8, i&255))
+		hosts = append(hosts, fmt.Sprintf("{hostname: node-%d}", i))
+	}
+	path := filepath.Join(t.TempDir(), "boot.yml")
+	must(t, os.WriteFile(path, []byte("rules:\n  - {arch: bios, lacks: nfs, file: undionly.kpxe, mac: ["+strings.Join(macs, ", ")+"],\n"+
+		"     any: [{mac: \"52:54:*\", any: ["+strings.Join(hosts, ", ")+"]}, {any: ["+strings.Join(hosts, ", ")+"]}]}\n"), 0o600))
+	problems, _ := boot.Check(path)
+	if len(problems) != 1 || !strings.Contains(problems.Error(), "boot.yml:2: boot loop: ") {
+		t.Errorf("says %v", problems)
+	}
 }

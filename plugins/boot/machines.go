@@ -90,13 +90,19 @@ func (k *checker) identities() (all []identity) {
 	return all
 }
 
+// maxAlike bounds the machines of one rule: they differ only in what other rules may say of them.
+const maxAlike = 1000
+
 // identities are clients that the identifying words of m are true for, on top of c: one for each value of its lists.
 func (m *Match) identities(c netboot.Client) (all []netboot.Client) {
 	n := max(len(m.MAC), len(m.UUID), len(m.Hostname), len(m.UserClass), len(m.VendorClass), 1)
 	if m.Relay != nil {
 		n = max(n, len(m.Relay.From), len(m.Relay.CircuitID), len(m.Relay.RemoteID))
 	}
-	for i := range n {
+	for i := range min(n, maxAlike) {
+		if len(all) >= maxAlike {
+			break
+		}
 		c := c
 		if len(m.MAC) > 0 {
 			var b [6]byte
@@ -124,11 +130,11 @@ func (m *Match) identities(c netboot.Client) (all []netboot.Client) {
 		if len(m.Any) == 0 {
 			all = append(all, c)
 		}
-		for j := range m.Any {
+		for j := 0; j < len(m.Any) && len(all) < maxAlike; j++ {
 			all = append(all, m.Any[j].identities(c)...)
 		}
 	}
-	return all
+	return all[:min(len(all), maxAlike)]
 }
 
 // example is a text that the i-th pattern matches.

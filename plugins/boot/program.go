@@ -77,7 +77,7 @@ func programOf(path string) (program, error) {
 	switch {
 	case len(content) == 0:
 		return program{kind: empty}, nil
-	case bytes.HasPrefix(content, []byte("#!ipxe")):
+	case has(0, "#!ipxe"), has(0, "#!gpxe"): // iPXE: image/script.c
 		return program{kind: script}, nil
 	case has(0, "\x7fELF"):
 		return program{kind: elf}, nil
