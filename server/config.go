@@ -120,6 +120,25 @@ func Load(path string, known []string) (*Config, error) {
 	return c, conf.Problems(nil).With(problems).Err()
 }
 
+// Blame gives a plugin's complaint about its arguments the line where they stand. Other errors, and what a plugin says
+// of a file of its own, it leaves as they are.
+func (c *Config) Blame(err error) error {
+	var failed *pluginError
+	var problems conf.Problems
+	if !errors.As(err, &failed) || errors.As(failed.cause, &problems) {
+		return err
+	}
+	for _, s := range c.Sections() {
+		first := slices.IndexFunc(s.Plugins, named(failed.plugin))
+		if s.Name != failed.section || first < 0 || slices.ContainsFunc(s.Plugins[first+1:], named(failed.plugin)) {
+			continue // of several, which one is not known
+		}
+		problems.Add(c.Pos(s.Name, first), "%v", failed)
+		return problems
+	}
+	return err
+}
+
 // layout is the configuration as far as it has places to remember: CoreDHCP reads the rest.
 type layout struct {
 	Server4 section `yaml:"server4"`

@@ -158,5 +158,5 @@ func run(f flags) error {
 		}
 		tasks = append(tasks, daemon.NewMetrics(l, registry, tasks...))
 	}
-	return daemon.Run(context.Background(), log, tasks...)
+	return config.Blame(daemon.Run(context.Background(), log, tasks...))
 }

@@ -130,7 +130,7 @@ func TestEachMistakeIsExplainedWithItsRemedy(t *testing.T) {
 			`config.yml:6: server4: plugin "neetmask" is unknown; did you mean "netmask"?`,
 		}},
 		{"a plugin's bad argument", config("127.0.0.1:0", "server_id: here", "boot: boot.yml"), goodMap, nil,
-			[]string{"config.yml: server4: plugin server_id: invalid or empty IP address"}},
+			[]string{"config.yml:4: server4: plugin server_id: invalid or empty IP address"}},
 		{"a port that is taken", config(fmt.Sprintf("127.0.0.1:%d", taken), "server_id: 192.0.2.1", "boot: boot.yml"), goodMap, nil,
 			[]string{fmt.Sprintf("listen udp4 127.0.0.1:%d: port %[1]d is taken by %s (pid %d); stop it or choose another server4.listen address", taken, me, os.Getpid())}},
 		{"an interface that is not there", config("%nic7", "server_id: 192.0.2.1", "boot: boot.yml"), goodMap, nil,
