@@ -3,6 +3,7 @@ package netboot
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -45,6 +46,23 @@ func FeatureNames() []string {
 
 // Has tells whether all of want are present.
 func (f Features) Has(want Features) bool { return f&want == want }
+
+// Names are the set's features by name, sorted; one without a name is its number.
+func (f Features) Names() (names []string) {
+	for name, code := range featureNames {
+		if f.Has(1 << code) {
+			names = append(names, name)
+			f &^= 1 << code
+		}
+	}
+	for code := range 64 {
+		if f.Has(1 << code) {
+			names = append(names, strconv.Itoa(code))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // featuresFrom decodes option 175 as a client sends it: code, length and value of each item, where a feature has its
 // version as value. Its bus id (177) and version (235) are no features. A list cut short counts as far as it goes.

@@ -9,6 +9,6 @@ func Counting(p *Policy) func(*netboot.Client) {
 	now := &loaded{Policy: p, hosts: hostsOf("boot.yml"), tallies: counts.tallied("boot.yml", p, nil)}
 	return func(c *netboot.Client) {
 		a, _ := p.Decide(c)
-		h.decided(now, c, a.Because)
+		h.tally(now, c, a.Because)
 	}
 }

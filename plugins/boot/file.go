@@ -15,6 +15,7 @@ import (
 
 // file is a boot file in each form that a client may need.
 type file struct {
+	written  string
 	scheme   string // of a URL; empty: a name in the firmware directory
 	isIPXE   bool
 	isScript bool
@@ -64,7 +65,7 @@ func newFile(name, base string, server6 netip.Addr) (*file, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	f := &file{isIPXE: netboot.IsIPXEBinary(name), isScript: netboot.IsIPXEScript(name)}
+	f := &file{written: name, isIPXE: netboot.IsIPXEBinary(name), isScript: netboot.IsIPXEScript(name)}
 	var err error
 	if f.name, err = parseText(name); err != nil {
 		return nil, err

@@ -20,12 +20,14 @@ type chain struct {
 	counts *counts
 
 	noServerID sync.Once
+	decided    func(Decision) // nil: nobody wants to hear
 }
 
 // loaded is a policy with what it needs of this host.
 type loaded struct {
 	*Policy
 	local6 netip.Addr // ours, for DHCPv6 clients on our own links; invalid where the map does not need it
+	fixed6 bool       // local6 holds for relayed clients too
 
 	tallies tallies
 	hosts   string // the key of theirs in tallies
@@ -95,7 +97,7 @@ func (h *chain) Handle6(req, resp dhcpv6.DHCPv6) (dhcpv6.DHCPv6, bool) {
 		return resp, false
 	}
 	c.Local = now.local6
-	if now.auto6 != "" && c.Relay.Addr.IsGlobalUnicast() {
+	if now.auto6 != "" && !now.fixed6 && c.Relay.Addr.IsGlobalUnicast() {
 		c.Local, _ = sourceTowards(c.Relay.Addr) // without one the entries that need it say so
 	}
 	if ia := msg.Options.OneIANA(); ia != nil && ia.Options.OneAddress() != nil {
@@ -113,9 +115,20 @@ func (h *chain) Handle6(req, resp dhcpv6.DHCPv6) (dhcpv6.DHCPv6, bool) {
 // decide asks the policy, counts what it decides, and records who gets no answer.
 func (h *chain) decide(now *loaded, c *netboot.Client) (netboot.Answer, bool) {
 	var passed passedOver
-	a, mine := now.DecideTraced(c, passed.hear)
+	trace := Trace(passed.hear)
+	var refused []Refusal
+	if h.decided != nil {
+		trace = func(c *netboot.Client, r Refusal) {
+			passed.hear(c, r)
+			refused = append(refused, r)
+		}
+	}
+	a, mine := now.DecideTraced(c, trace)
 	if a.Because != "" {
-		h.decided(now, c, a.Because)
+		h.tally(now, c, a.Because)
+	}
+	if h.decided != nil {
+		h.decided(Decision{Policy: now.Policy, Client: *c, Refused: refused, Answer: a, Answered: mine})
 	}
 	h.suspect(c, passed)
 	if !mine {
@@ -142,7 +155,8 @@ type passedOver struct {
 	why   Reason
 }
 
-func (p *passedOver) hear(_ *netboot.Client, entry string, why Reason) {
+func (p *passedOver) hear(_ *netboot.Client, r Refusal) {
+	entry, why := r.Entry, r.Why
 	if why.matched() && (p.why == ReasonNone || why.suspicious() && !p.why.suspicious()) {
 		p.entry, p.why = entry, why
 	}

@@ -11,7 +11,9 @@ import (
 
 // match compiles the words of a rule into conditions, the cheap and selective ones first.
 func (c *compiler) match(m *Match) (out match) {
-	add := func(word Reason, holds func(*netboot.Client) bool) { out = append(out, condition{word, holds}) }
+	add := func(word Reason, holds func(*netboot.Client) bool) {
+		out = append(out, condition{word, m.words(word), holds})
+	}
 
 	if len(m.Arch) > 0 {
 		set := slices.Concat(m.Arch...)
@@ -86,15 +88,15 @@ func (c *compiler) logic(m *Match, out match) match {
 	}
 	holds := func(list []match) func(*netboot.Client) bool {
 		return func(c *netboot.Client) bool {
-			return slices.ContainsFunc(list, func(m match) bool { return m.refuses(c) == ReasonNone })
+			return slices.ContainsFunc(list, func(m match) bool { return m.refuses(c) == nil })
 		}
 	}
 	if len(m.Not) > 0 {
 		any := holds(all(m.Not))
-		out = append(out, condition{ReasonNot, func(c *netboot.Client) bool { return !any(c) }})
+		out = append(out, condition{ReasonNot, m.words(ReasonNot), func(c *netboot.Client) bool { return !any(c) }})
 	}
 	if len(m.Any) > 0 {
-		out = append(out, condition{ReasonAny, holds(all(m.Any))})
+		out = append(out, condition{ReasonAny, m.words(ReasonAny), holds(all(m.Any))})
 	}
 	return out
 }

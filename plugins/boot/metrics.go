@@ -119,8 +119,8 @@ func (c *counts) tallied(path string, p *Policy, before tallies) tallies {
 // hostsOf is what stands for a rule's place where a host's entry decided.
 func hostsOf(path string) string { return path + ":hosts" }
 
-// decided counts one decision. It allocates nothing.
-func (h *chain) decided(now *loaded, c *netboot.Client, because string) {
+// tally counts one decision. It allocates nothing.
+func (h *chain) tally(now *loaded, c *netboot.Client, because string) {
 	t := now.tallies[because]
 	if t == nil {
 		t = now.tallies[now.hosts]

@@ -33,17 +33,18 @@ type match []condition
 
 type condition struct {
 	word  Reason
+	wants string // as the map has it, for a person
 	holds func(*netboot.Client) bool
 }
 
-// refuses is the first condition that does not hold, or ReasonNone.
-func (m match) refuses(c *netboot.Client) Reason {
+// refuses is the first condition that does not hold; nil: all do.
+func (m match) refuses(c *netboot.Client) *condition {
 	for i := range m {
 		if !m[i].holds(c) {
-			return m[i].word
+			return &m[i]
 		}
 	}
-	return ReasonNone
+	return nil
 }
 
 // answer is what a rule or a host gives, prepared for every kind of client, so that deciding only selects.
@@ -61,8 +62,8 @@ type answer struct {
 	profile            netboot.Profile
 }
 
-// Trace hears why an entry of the map, named by its place, was passed over.
-type Trace func(c *netboot.Client, entry string, why Reason)
+// Trace hears why an entry of the map was passed over.
+type Trace func(c *netboot.Client, r Refusal)
 
 // Decide finds the answer for a client: its host entry's, or else that of the first rule that matches and whose file
 // the client can fetch and run. False: this client gets no boot answer. It fills in the site's default architecture
@@ -86,20 +87,22 @@ func (p *Policy) DecideTraced(c *netboot.Client, trace Trace) (netboot.Answer, b
 			return out, !a.ignore
 		}
 		if trace != nil {
-			trace(c, a.because, why)
+			trace(c, Refusal{Entry: a.because, Why: why, answer: a})
 		}
 	}
 	for i := range p.rules {
 		r := &p.rules[i]
-		why := r.match.refuses(c)
-		if why == ReasonNone {
+		refused := Refusal{Entry: r.answer.because, answer: &r.answer}
+		if unmet := r.match.refuses(c); unmet != nil {
+			refused.Why, refused.wants = unmet.word, unmet.wants
+		} else {
 			var out netboot.Answer
-			if out, why = r.answer.give(c); why == ReasonNone {
+			if out, refused.Why = r.answer.give(c); refused.Why == ReasonNone {
 				return out, !r.answer.ignore
 			}
 		}
 		if trace != nil {
-			trace(c, r.answer.because, why)
+			trace(c, refused)
 		}
 	}
 	return netboot.Answer{}, false

@@ -24,8 +24,12 @@ type Env struct {
 	Metrics prometheus.Registerer // nil: counted, but not shown
 	// Listen6 are the interfaces that the DHCPv6 server listens on; empty: any.
 	Listen6 []string
+	// Local6 is our address for DHCPv6 clients; invalid: looked up on this host.
+	Local6 netip.Addr
 	// Reload reads the map again when it changes; nil: only a restart does.
 	Reload *live.Reloader
+	// Decided hears what was decided about every request that the map was asked about; nil: nobody does.
+	Decided func(Decision)
 }
 
 // Plugin is for coredhcp-generator.
@@ -69,7 +73,7 @@ func (e Env) chain(counts *counts, args []string, load func(path string) (*loade
 		return nil, err
 	}
 	first.hosts, first.tallies = hostsOf(args[0]), counts.tallied(args[0], first.Policy, nil)
-	c := &chain{loaded: live.NewValue(first), log: e.Log, counts: counts}
+	c := &chain{loaded: live.NewValue(first), log: e.Log, counts: counts, decided: e.Decided}
 	counts.add(c)
 	if e.Reload != nil {
 		e.Reload.Add(args[0], func() error {
@@ -103,6 +107,10 @@ func (e Env) load6(path string) (*loaded, error) {
 	l, err := e.load(path)
 	if err != nil || l.auto6 == "" {
 		return l, err
+	}
+	if e.Local6.IsValid() {
+		l.local6, l.fixed6 = e.Local6, true
+		return l, nil
 	}
 	if l.local6, err = onlyGlobal6(e.Listen6); err != nil {
 		return nil, fmt.Errorf("%s: next-server is auto for DHCPv6, but %w", l.auto6, err)

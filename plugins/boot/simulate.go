@@ -107,9 +107,9 @@ func (k *checker) boot(p *Policy, s stage, found *findings) (steps int) {
 	for steps = 1; ; steps++ {
 		asks := s.Client
 		var passed passedOver
-		a, mine := p.DecideTraced(&asks, func(c *netboot.Client, entry string, why Reason) {
-			if why != ReasonLoop { // the rule that was for the firmware
-				passed.hear(c, entry, why)
+		a, mine := p.DecideTraced(&asks, func(c *netboot.Client, r Refusal) {
+			if r.Why != ReasonLoop { // the rule that was for the firmware
+				passed.hear(c, r)
 			}
 		})
 		if !mine {
