@@ -44,6 +44,18 @@ func FeatureNames() []string {
 	return names
 }
 
+// UsualFeatures are those of iPXE as its makefile and the distributions build it: HTTPS is on for EFI only.
+func UsualFeatures(a Arch) (f Features) {
+	names := []string{"pxe-ext", "iscsi", "aoe", "http", "tftp", "dns", "bzimage", "srp", "pxe", "elf", "vlan", "menu"}
+	if a.String() != "bios" {
+		names = append(names, "https", "efi")
+	}
+	for _, name := range names {
+		f |= 1 << featureNames[name]
+	}
+	return f
+}
+
 // Has tells whether all of want are present.
 func (f Features) Has(want Features) bool { return f&want == want }
 

@@ -152,7 +152,7 @@ func (c *compiler) rule(r *Rule, p *Policy) {
 func (c *compiler) loops(r *Rule, name string) {
 	if len(r.Lacks) > 0 {
 		for _, code := range append(r.codes(), netboot.ArchBIOS)[:max(1, len(r.codes()))] {
-			if !builtIn(code).Has(union(r.Lacks)) {
+			if !netboot.UsualFeatures(code).Has(union(r.Lacks)) {
 				c.warnings.Add(r.Match.Pos, "iPXE as it is usually built for %s lacks some of these too, and would be handed %s again and again; make sure that this build has them", code, name)
 				return
 			}

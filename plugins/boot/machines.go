@@ -35,7 +35,7 @@ func (k *checker) starts() (all []stage) {
 				continue
 			}
 			poor, _ := netboot.ParseFeature("tftp")
-			all = append(all, stage{Client: c}, stage{Client: asIPXE(c, builtIn(code))}, stage{Client: asIPXE(c, poor)})
+			all = append(all, stage{Client: c}, stage{Client: asIPXE(c, netboot.UsualFeatures(code))}, stage{Client: asIPXE(c, poor)})
 		}
 	}
 	return all
@@ -161,20 +161,4 @@ func archOf(name string) netboot.Arch {
 		panic(err) // a typo of ours
 	}
 	return codes[0]
-}
-
-// builtIn are the features of iPXE as its makefile and the distributions build it: HTTPS is on for EFI only.
-func builtIn(code netboot.Arch) (f netboot.Features) {
-	names := []string{"pxe-ext", "iscsi", "aoe", "http", "tftp", "dns", "bzimage", "srp", "pxe", "elf", "vlan", "menu"}
-	if code.String() != "bios" {
-		names = append(names, "https", "efi")
-	}
-	for _, name := range names {
-		bit, err := netboot.ParseFeature(name)
-		if err != nil {
-			panic(err) // a typo above
-		}
-		f |= bit
-	}
-	return f
 }

@@ -163,7 +163,7 @@ func (k *checker) becomes(c netboot.Client, file string) (next netboot.Client, i
 	default:
 		c.Arch = archOf(name)
 	}
-	return asIPXE(c, builtIn(c.Arch)), true
+	return asIPXE(c, netboot.UsualFeatures(c.Arch)), true
 }
 
 // isEFIName tells an EFI program by its name; the other forms of iPXE are for BIOS.
