@@ -2,94 +2,132 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"net"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/coredhcp/coredhcp/config"
+	"github.com/coredhcp/coredhcp/handler"
+	"github.com/coredhcp/coredhcp/logger"
+	"github.com/coredhcp/coredhcp/plugins"
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv6"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
 )
 
-// private are a plugin's arguments with its state replaced by a copy below scratch, and without what would go on
-// running. Of the stock plugins only range writes; prefix keeps its leases in memory; file reads, and watches.
-func private(p config.PluginConfig, scratch string) ([]string, error) {
-	args := slices.Clone(p.Args)
-	switch {
-	case p.Name == "file" && len(args) > 1: // autorefresh
-		return args[:1], nil
-	case p.Name == "range" && len(args) > 0:
-		dir, err := os.MkdirTemp(scratch, "range-")
-		if err != nil {
-			return nil, err
-		}
-		name, options, _ := strings.Cut(args[0], "?") // SQLite takes it for a URI
-		if st, err := os.Stat(filepath.Dir(name)); err != nil || !st.IsDir() {
-			return nil, fmt.Errorf("the leases %s cannot be kept: there is no directory %s; create it", name, filepath.Dir(name))
-		}
-		copied := filepath.Join(dir, filepath.Base(name))
-		if err := copyDatabase(name, copied); err != nil {
-			return nil, fmt.Errorf("the leases %s cannot be read: %w; correct the name or its permissions", name, err)
-		}
-		if args[0] = copied; options != "" {
-			args[0] += "?" + options
-		}
-	}
-	return args, nil
+// Private is how somebody who wants to see what a chain does sets it up: guarded as in the daemon, with stateful stock
+// plugins on copies of their state, and without delays.
+type Private struct {
+	Scratch string // a directory for the copies
+	// OnlyBoot runs no stock plugin but server_id, and lends everybody the same address: for what does not depend on
+	// who asked before.
+	OnlyBoot bool
+	// Heard is told what plugins log, at info or above; nil: nobody is.
+	Heard func(level logrus.Level, text string)
 }
 
-// copyTries bounds the attempts to catch a database between two changes of the daemon that it belongs to.
-const copyTries = 5
+// Quiet discards what CoreDHCP and its plugins log.
+func Quiet() { logger.GetLogger("netbootctl").Logger.SetOutput(io.Discard) }
 
-// copyDatabase copies an SQLite database with its journals, which hold what is not in its file yet. One that does not
-// exist is no error: it is made at the first start.
-func copyDatabase(from, to string) error {
-	parts := []string{"", "-wal", "-journal"}
-	versions := func() (all [3]struct {
-		size int64
-		time time.Time
-	}) {
-		for i, part := range parts {
-			if st, err := os.Stat(from + part); err == nil {
-				all[i].size, all[i].time = st.Size(), st.ModTime()
-			}
-		}
-		return all
+// Chain is the chain of c. own are plugins of ours, which keep no state. leftOut says which plugins this build lacks.
+// One such chain can exist at a time: stock plugins keep their settings in package variables.
+func (p Private) Chain(c *Config, own ...*plugins.Plugin) (ch *Chain, leftOut []error, err error) {
+	// CoreDHCP's logger is one for all its plugins.
+	Quiet()
+	stock := logger.GetLogger("netbootctl")
+	if p.Heard != nil {
+		stock.Logger.ReplaceHooks(logrus.LevelHooks{})
+		stock.Logger.AddHook(listener{p.Heard})
 	}
-	for range copyTries {
-		before := versions()
-		for _, part := range parts {
-			if err := copyFile(from+part, to+part); err != nil {
-				return err
-			}
-		}
-		if versions() == before {
-			return nil
+	guard := NewGuard(stock, prometheus.NewRegistry())
+	byName := map[string]*plugins.Plugin{}
+	for _, plugin := range Stock() {
+		switch {
+		case plugin.Name == "sleep", p.OnlyBoot && plugin.Name != "server_id":
+			byName[plugin.Name] = passing(plugin)
+		default:
+			byName[plugin.Name] = onCopies(guard.Wrap(plugin), p.Scratch, &leftOut)
 		}
 	}
-	return errors.New("they change all the time")
+	for _, plugin := range own {
+		byName[plugin.Name] = guard.Wrap(plugin)
+	}
+	if ch, err = NewChain(c, byName); err != nil {
+		return nil, nil, err
+	}
+	if p.OnlyBoot {
+		ch.four = slices.Insert(ch.four, 0, link[handler.Handler4]{Link{Plugin: "a lease"}, lend4})
+	}
+	return ch, leftOut, nil
 }
 
-// copyFile makes to the same as from: also the same as none.
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.Remove(to); !errors.Is(err, fs.ErrNotExist) {
-			return err
+// listener is a hook of a logger.
+type listener struct {
+	heard func(logrus.Level, string)
+}
+
+// Levels implements logrus.Hook.
+func (listener) Levels() []logrus.Level { return logrus.AllLevels[:logrus.InfoLevel+1] }
+
+// Fire implements logrus.Hook.
+func (l listener) Fire(e *logrus.Entry) error {
+	text := e.Message
+	for _, key := range []string{"reason", "because"} { // of the guard
+		if v, ok := e.Data[key].(string); ok {
+			text += ", " + key + " " + v
 		}
-		return nil
 	}
+	l.heard(e.Level, text)
+	return nil
+}
+
+// passing is a plugin with p's name and families that changes nothing.
+func passing(p *plugins.Plugin) *plugins.Plugin {
+	w := &plugins.Plugin{Name: p.Name}
+	if p.Setup4 != nil {
+		w.Setup4 = func(...string) (handler.Handler4, error) { return pass4, nil }
+	}
+	if p.Setup6 != nil {
+		w.Setup6 = func(...string) (handler.Handler6, error) { return pass6, nil }
+	}
+	return w
+}
+
+func pass4(_, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) { return resp, false }
+func pass6(_, resp dhcpv6.DHCPv6) (dhcpv6.DHCPv6, bool)   { return resp, false }
+
+func lend4(_, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
+	resp.YourIPAddr = net.IPv4(192, 0, 2, 100).To4()
+	return resp, false
+}
+
+// onCopies is p, a stock plugin, kept from files that the daemon uses.
+func onCopies(p *plugins.Plugin, scratch string, leftOut *[]error) *plugins.Plugin {
+	w := &plugins.Plugin{Name: p.Name}
+	if p.Setup4 != nil {
+		w.Setup4 = func(args ...string) (handler.Handler4, error) {
+			h, err := setUpOnCopies(p.Name, p.Setup4, args, scratch)
+			if errors.Is(err, ErrLeftOut) {
+				*leftOut = append(*leftOut, ErrLeftOut)
+				return pass4, nil
+			}
+			return h, err
+		}
+	}
+	if p.Setup6 != nil {
+		w.Setup6 = func(args ...string) (handler.Handler6, error) {
+			return setUpOnCopies(p.Name, p.Setup6, args, scratch)
+		}
+	}
+	return w
+}
+
+func setUpOnCopies[H any, S ~func(args ...string) (H, error)](name string, setUp S, args []string, scratch string) (H, error) {
+	args, err := private(config.PluginConfig{Name: name, Args: args}, scratch)
 	if err != nil {
-		return cause(err)
+		var none H
+		return none, err
 	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(cause(err), out.Close())
+	return setUp(args...)
 }
