@@ -18,11 +18,13 @@ Usage: netbootctl VERB [flags]
 
 Verbs:
   check     load the configuration and every map it names, and tell what is wrong with them
+  explain   tell what a machine would be answered, and why
   version   print the version
 
 Examples:
   netbootctl check -c /etc/netboot/config.yml
   netbootctl check -c config.yml --json
+  netbootctl explain -c config.yml --arch uefi-x64 --mac 52:54:00:aa:bb:01
 
 netbootctl VERB --help tells the flags of a verb.
 `
@@ -45,11 +47,13 @@ func main() {
 func run(args []string, out, help io.Writer) error {
 	if len(args) == 0 {
 		fmt.Fprint(help, usage)
-		return errors.New("no verb; use check")
+		return errors.New("no verb; use check or explain")
 	}
 	switch verb := args[0]; verb {
 	case "check":
 		return check(args[1:], out, help)
+	case "explain":
+		return explainVerb(args[1:], os.Stdin, out, help)
 	case "version", "--version":
 		fmt.Fprintln(out, "netbootctl", daemon.Version())
 		return nil
@@ -57,6 +61,6 @@ func run(args []string, out, help io.Writer) error {
 		fmt.Fprint(out, usage)
 		return nil
 	default:
-		return fmt.Errorf("verb %q is unknown; use check", verb)
+		return fmt.Errorf("verb %q is unknown; use check or explain", verb)
 	}
 }

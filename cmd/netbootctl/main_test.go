@@ -102,8 +102,8 @@ func TestCheckPassesOnTheShippedConfigurationAlsoWithoutCgo(t *testing.T) {
 func TestWrongCommandLinesAreExplained(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for want, args := range map[string][]string{
-		"no verb; use check":                                             nil,
-		`verb "chekc" is unknown; use check`:                             {"chekc"},
+		"no verb; use check or explain":                                  nil,
+		`verb "chekc" is unknown; use check or explain`:                  {"chekc"},
 		`"config.yml" is no flag; name the configuration with -c`:        {"check", "config.yml"},
 		"no.yml: cannot be read (no such file or directory); correct -c": {"check", "-c", "no.yml"},
 		"unknown flag: --jsn":                                            {"check", "--jsn"},

@@ -84,6 +84,9 @@ func TestVerbsThatLookWriteNothingAndOpenNoNetworkSocket(t *testing.T) {
 	for _, args := range [][]string{
 		{"check", "-c", "config.yml"},
 		{"check", "-c", "config.yml", "--json"},
+		{"explain", "-c", "config.yml", "--arch", "uefi-x64"},
+		{"explain", "-c", "config.yml", "--arch", "uefi-x64", "--v6", "--relay", "2001:db8::9"},
+		{"explain", "-c", "config.yml", "--against", "boot.yml"},
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			content := usual()

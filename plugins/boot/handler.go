@@ -115,26 +115,33 @@ func (h *chain) Handle6(req, resp dhcpv6.DHCPv6) (dhcpv6.DHCPv6, bool) {
 // decide asks the policy, counts what it decides, and records who gets no answer.
 func (h *chain) decide(now *loaded, c *netboot.Client) (netboot.Answer, bool) {
 	var passed passedOver
-	trace := Trace(passed.hear)
-	var refused []Refusal
-	if h.decided != nil {
-		trace = func(c *netboot.Client, r Refusal) {
-			passed.hear(c, r)
-			refused = append(refused, r)
-		}
+	var a netboot.Answer
+	var mine bool
+	if h.decided == nil {
+		a, mine = now.DecideTraced(c, passed.hear)
+	} else {
+		a, mine = h.decideAloud(now.Policy, c, &passed)
 	}
-	a, mine := now.DecideTraced(c, trace)
 	if a.Because != "" {
 		h.tally(now, c, a.Because)
-	}
-	if h.decided != nil {
-		h.decided(Decision{Policy: now.Policy, Client: *c, Refused: refused, Answer: a, Answered: mine})
 	}
 	h.suspect(c, passed)
 	if !mine {
 		h.notMine(c, a, passed)
 	}
 	return a, mine
+}
+
+// decideAloud asks the policy, and tells who wants to hear all that it considered.
+func (h *chain) decideAloud(p *Policy, c *netboot.Client, passed *passedOver) (netboot.Answer, bool) {
+	d := Decision{Policy: p}
+	d.Answer, d.Answered = p.DecideTraced(c, func(c *netboot.Client, r Refusal) {
+		passed.hear(c, r)
+		d.Refused = append(d.Refused, r)
+	})
+	d.Client = *c
+	h.decided(d)
+	return d.Answer, d.Answered
 }
 
 // startsBoot tells the messages that a client learns its boot file from; firmware does not look at others.

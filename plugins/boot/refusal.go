@@ -31,6 +31,19 @@ func (p *Policy) Entries() (rules, hosts int) {
 	return len(p.rules), len(p.byMAC) + len(p.byUUID)
 }
 
+// NeedsLocal6 tells a map whose answers hold our own IPv6 address for DHCPv6 clients.
+func (p *Policy) NeedsLocal6() bool { return p.auto6 != "" }
+
+// HostEntries are the places of the entries that name this client by its MAC or its UUID.
+func (p *Policy) HostEntries(c *netboot.Client) (places []string) {
+	for _, a := range p.hosts(c) {
+		if a != nil {
+			places = append(places, a.because)
+		}
+	}
+	return places
+}
+
 // Text is the refusal for a person: what the entry wants, and what the client sent. Client text in it is quoted.
 func (r Refusal) Text(c *netboot.Client) string {
 	if r.Why.matched() {

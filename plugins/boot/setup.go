@@ -24,6 +24,8 @@ type Env struct {
 	Metrics prometheus.Registerer // nil: counted, but not shown
 	// Listen6 are the interfaces that the DHCPv6 server listens on; empty: any.
 	Listen6 []string
+	// Map is a file that is read in place of the one which the configuration names; empty: that one.
+	Map string
 	// Local6 is our address for DHCPv6 clients; invalid: looked up on this host.
 	Local6 netip.Addr
 	// Reload reads the map again when it changes; nil: only a restart does.
@@ -68,19 +70,23 @@ func (e Env) chain(counts *counts, args []string, load func(path string) (*loade
 	case len(args) > 1:
 		return nil, fmt.Errorf("boot: takes one file, but has %d words: %s; CoreDHCP splits at spaces, so the file's name must have none", len(args), strconv.Quote(fmt.Sprint(args)))
 	}
-	first, err := load(args[0])
+	path := args[0]
+	if e.Map != "" {
+		path = e.Map
+	}
+	first, err := load(path)
 	if err != nil {
 		return nil, err
 	}
-	first.hosts, first.tallies = hostsOf(args[0]), counts.tallied(args[0], first.Policy, nil)
+	first.hosts, first.tallies = hostsOf(path), counts.tallied(path, first.Policy, nil)
 	c := &chain{loaded: live.NewValue(first), log: e.Log, counts: counts, decided: e.Decided}
 	counts.add(c)
 	if e.Reload != nil {
-		e.Reload.Add(args[0], func() error {
+		e.Reload.Add(path, func() error {
 			return c.loaded.Replace(func() (*loaded, error) {
-				next, err := load(args[0])
+				next, err := load(path)
 				if err == nil {
-					next.hosts, next.tallies = first.hosts, counts.tallied(args[0], next.Policy, c.loaded.Load().tallies)
+					next.hosts, next.tallies = first.hosts, counts.tallied(path, next.Policy, c.loaded.Load().tallies)
 				}
 				return next, err
 			})

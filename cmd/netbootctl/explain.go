@@ -1,0 +1,193 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	flag "github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"github.com/coredhcp-netboot/suite/internal/explain"
+	"github.com/coredhcp-netboot/suite/server"
+)
+
+const explainUsage = `netbootctl explain tells what a machine would be answered, and why: the rule of the map that decides, each rule before it
+with the reason why it did not, and every field and option of the reply that the whole chain of the configuration would
+send. It runs the daemon's plugins on copies of their state; it opens no socket, and changes nothing.
+
+Usage: netbootctl explain [flags]
+
+The machine is described by flags, or its request is given by --hex, or a whole capture by --pcap.
+
+Examples:
+  netbootctl explain --arch uefi-x64 --mac 52:54:00:aa:bb:01      what the machine's firmware gets
+  netbootctl explain --arch uefi-x64 --ipxe                       what iPXE gets then
+  netbootctl explain --arch bios --features tftp,dns              a card's iPXE without HTTP
+  netbootctl explain --arch uefi-x64 --firmware http --v6         UEFI HTTP boot by DHCPv6
+  netbootctl explain --arch bios --relay 10.9.0.1 --circuit-id eth0
+  netbootctl explain --hex 0101060011223344...                    the UDP payload of a request; - or a file's name too
+  tcpdump -i eth1 -w boot.pcap port 67 or port 547; netbootctl explain --pcap boot.pcap
+  netbootctl explain --against boot.yml.old                       what changes between two maps, for whom
+  netbootctl explain --against boot.yml.old --pcap boot.pcap      ... for these machines
+
+Exit status: 0, but 1 where --against finds a change, and 2 where the command line, the configuration or the input cannot
+be read. Flags:
+`
+
+// explainFlags is what the verb explain is asked.
+type explainFlags struct {
+	config, hex, pcap, against string
+	asJSON                     bool
+	machine                    machineFlags
+}
+
+func explainVerb(args []string, in io.Reader, out, help io.Writer) error {
+	var f explainFlags
+	fs := flag.NewFlagSet("explain", flag.ContinueOnError)
+	fs.StringVarP(&f.config, "conf", "c", "", "configuration file (default: where netboot-dhcpd looks)")
+	f.machine.add(fs)
+	fs.StringVar(&f.hex, "hex", "", "the request's UDP payload: hex digits, a file of hex digits or bytes, or - for standard input")
+	fs.StringVar(&f.pcap, "pcap", "", "answer each request of this capture (pcap or pcapng; - for standard input)")
+	fs.StringVar(&f.against, "against", "", "tell only what changes against this older boot map")
+	fs.BoolVar(&f.asJSON, "json", false, "print JSON")
+	fs.SortFlags = false
+	fs.Usage = func() { fmt.Fprint(help, explainUsage+fs.FlagUsages()) }
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 {
+		return fmt.Errorf("%q is no flag; see netbootctl explain --help", fs.Arg(0))
+	}
+	described := f.machine.given(fs)
+	if (f.hex != "" && f.pcap != "") || described != "" && (f.hex != "" || f.pcap != "") {
+		return errors.New("give one of --hex, --pcap, and the flags of a machine (" + described + ")")
+	}
+	path, err := server.Find(f.config)
+	if err != nil {
+		return err
+	}
+	p := printer{out: out, asJSON: f.asJSON, style: explain.Style{Colour: colourful(out)}}
+	q, err := f.question(in, described)
+	if err != nil {
+		return err
+	}
+	defer q.close()
+	if f.against != "" {
+		return p.changes(path, f.against, q)
+	}
+	return p.answers(path, q)
+}
+
+// question is what is asked: one request, or a capture's; neither: every kind of machine.
+type question struct {
+	request []byte
+	capture *os.File
+	stdin   io.Reader
+}
+
+// question reads what the flags name, before the working directory changes.
+func (f *explainFlags) question(in io.Reader, described string) (q question, err error) {
+	switch {
+	case f.pcap == "-":
+		q.stdin = in
+	case f.pcap != "":
+		q.capture, err = os.Open(f.pcap)
+	case f.hex != "":
+		q.request, err = readPacket(f.hex, in)
+	case described != "" || f.against == "":
+		q.request, err = f.machine.request()
+	}
+	return q, err
+}
+
+func (q question) pcap() io.Reader {
+	if q.capture != nil {
+		return q.capture
+	}
+	return q.stdin
+}
+
+func (q question) close() {
+	if q.capture != nil {
+		q.capture.Close()
+	}
+}
+
+// printer shows results, to a person or to a program.
+type printer struct {
+	out    io.Writer
+	asJSON bool
+	style  explain.Style
+}
+
+// shown is a result.
+type shownResult interface {
+	Print(out io.Writer, style explain.Style) error
+}
+
+func (p printer) print(r shownResult) error {
+	if !p.asJSON {
+		return r.Print(p.out, p.style)
+	}
+	enc := json.NewEncoder(p.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(r)
+}
+
+func (p printer) answers(path string, q question) (err error) {
+	s, err := explain.Open(path, explain.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if r := q.pcap(); r != nil {
+		replay, err := s.Replay(r)
+		if err != nil {
+			return fmt.Errorf("--pcap: the capture %w", err)
+		}
+		return p.print(&replay)
+	}
+	x := s.Explain(q.request)
+	return p.print(&x)
+}
+
+func (p printer) changes(path, against string, q question) error {
+	old, err := filepath.Abs(against)
+	if err != nil {
+		return err
+	}
+	var changes explain.Changes
+	switch {
+	case q.pcap() != nil:
+		changes, err = explain.CompareCapture(path, old, q.pcap())
+	case q.request != nil:
+		changes, err = explain.CompareRequest(path, old, q.request)
+	default:
+		changes, err = explain.CompareAll(path, old)
+	}
+	if err != nil {
+		return err
+	}
+	if err := p.print(&changes); err != nil {
+		return err
+	}
+	if len(changes.Changes) > 0 {
+		return errFound
+	}
+	return nil
+}
+
+// colourful tells whether out is a terminal whose user has not refused colours (https://no-color.org).
+func colourful(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}

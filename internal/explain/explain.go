@@ -1,0 +1,291 @@
+// Package explain tells what a configuration answers to a request, and why: it runs the daemon's own plugins on it, without
+// a socket, and listens to what they say.
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/coredhcp-netboot/suite/internal/netboot"
+	"github.com/coredhcp-netboot/suite/internal/packet"
+	"github.com/coredhcp-netboot/suite/plugins/boot"
+	"github.com/coredhcp-netboot/suite/server"
+)
+
+// Server is a configuration that answers without a network. It works in the configuration's directory, as the daemon
+// does, so one exists at a time; Close goes back.
+type Server struct {
+	Notes []string // where this differs from the daemon
+
+	config  *server.Config
+	chain   *server.Chain
+	here    string // where the caller was
+	scratch string
+
+	ids       identifiers
+	asked     bool            // for them
+	decisions []boot.Decision // of the request at hand
+	log       []string
+}
+
+// Options are how a Server differs from the daemon.
+type Options struct {
+	Map      string // absolute; in place of the boot map that the configuration names
+	OnlyBoot bool   // no plugins but server_id and boot: see server.Private
+}
+
+// local6 stands for our address where a DHCPv6 map needs one: the host that the configuration is looked at on need not
+// be the one that serves it.
+var local6 = netip.MustParseAddr("2001:db8::1") //nolint:gochecknoglobals // a constant
+
+// Open loads the configuration at path, an absolute one.
+func Open(path string, o Options) (s *Server, err error) {
+	server.Quiet()
+	s = new(Server)
+	if s.here, err = os.Getwd(); err != nil {
+		return nil, err
+	}
+	if err := os.Chdir(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.scratch, err = os.MkdirTemp("", "netbootctl-"); err != nil {
+		return nil, err
+	}
+	known := []string{"boot"}
+	for _, p := range server.Stock() {
+		known = append(known, p.Name)
+	}
+	slices.Sort(known)
+	if s.config, err = server.Load(path, known); err != nil {
+		return nil, err
+	}
+	return s, s.setUp(o)
+}
+
+// with is another server of the same configuration. The first one's Close ends it.
+func (s *Server) with(o Options) (*Server, error) {
+	other := &Server{config: s.config, here: s.here, scratch: s.scratch}
+	return other, other.setUp(o)
+}
+
+func (s *Server) setUp(o Options) error {
+	quiet := logrus.New()
+	quiet.SetOutput(io.Discard)
+	plugin := boot.New(boot.Env{
+		Log: logrus.NewEntry(quiet), Map: o.Map, Local6: local6,
+		Decided: func(d boot.Decision) { s.decisions = append(s.decisions, d) },
+	})
+	chain, leftOut, err := server.Private{Scratch: s.scratch, OnlyBoot: o.OnlyBoot, Heard: s.heard}.Chain(s.config, &plugin)
+	for _, why := range leftOut {
+		s.Notes = append(s.Notes, why.Error())
+	}
+	s.chain = chain
+	return err
+}
+
+// maps are the boot maps that the configuration names.
+func (s *Server) maps() (paths []string) {
+	for _, section := range s.config.Sections() {
+		for _, p := range section.Plugins {
+			if p.Name == "boot" && len(p.Args) == 1 && !slices.Contains(paths, p.Args[0]) {
+				paths = append(paths, p.Args[0])
+			}
+		}
+	}
+	return paths
+}
+
+// Close removes what Open made, and goes back to where the caller was.
+func (s *Server) Close() error {
+	err := os.Chdir(s.here)
+	if s.scratch != "" {
+		err = errors.Join(err, os.RemoveAll(s.scratch))
+	}
+	return err
+}
+
+// heard keeps what plugins log: the reason of what they do.
+func (s *Server) heard(_ logrus.Level, text string) {
+	const most = 16
+	if len(s.log) < most {
+		s.log = append(s.log, printable(text))
+	}
+}
+
+// Explanation is what a configuration says to one request.
+type Explanation struct {
+	Type    string         `json:"type"` // of the request: DISCOVER
+	Client  Client         `json:"client"`
+	Request []packet.Field `json:"request"`
+	// Considered are the entries of the map that did not answer, in their order.
+	Considered []Entry `json:"considered"`
+	// Decides is the entry that answers, or says ignore; nil: none.
+	Decides *Entry `json:"decides"`
+	Outcome string `json:"outcome"` // in a sentence
+	Reply   *Reply `json:"reply"`   // nil: none is sent
+	// DroppedBy is the plugin that ended the request without a reply.
+	DroppedBy *Dropped `json:"dropped_by,omitempty"`
+	Notes     []string `json:"notes,omitempty"`
+}
+
+// Entry is one rule or host of the map.
+type Entry struct {
+	At  string `json:"at"`  // file:line
+	Why string `json:"why"` // why it did not answer, or what it answers
+}
+
+// Reply is what would be sent.
+type Reply struct {
+	Type   string  `json:"type"`
+	Size   int     `json:"size"` // bytes of the UDP payload
+	Fields []Field `json:"fields"`
+	Hex    string  `json:"hex"`
+}
+
+// Field is a part of the reply, and which plugin put it there; empty: the server itself.
+type Field struct {
+	packet.Field
+	By string `json:"by,omitempty"`
+}
+
+// Dropped is a request's end.
+type Dropped struct {
+	Plugin string `json:"plugin"`
+	At     string `json:"at"`
+	Why    string `json:"why"` // what it logged
+}
+
+// Explain asks the configuration.
+func (s *Server) Explain(request []byte) Explanation {
+	s.decisions, s.log = nil, nil
+	x := Explanation{Type: packet.Type(request), Notes: slices.Clone(s.Notes), Considered: []Entry{}}
+	x.Client = readClient(request)
+	fields, err := packet.Fields(request)
+	x.Request = fields
+	if err != nil && !packet.IsV4(request) {
+		x.Type = "something"
+		x.Outcome = "no reply: this is no DHCPv4 message, which has a magic number behind 236 bytes, and no DHCPv6 message: " + err.Error()
+		return x
+	}
+	family, answer := "server6", s.chain.Answer6
+	served := s.config.Server6 != nil
+	if packet.IsV4(request) {
+		family, answer, served = "server4", s.chain.Answer4, s.config.Server4 != nil
+	}
+	if !served {
+		x.Outcome = "no reply: the configuration has no " + family
+		return x
+	}
+	var w writers
+	reply, err := answer(request, w.hear)
+	switch {
+	case err != nil:
+		x.Outcome = "no reply: the message " + printable(err.Error())
+		return x
+	case reply == nil:
+		x.DroppedBy = &Dropped{Plugin: w.last.Plugin, At: s.place(w.last.At.String()), Why: strings.Join(s.log, "; ")}
+	default:
+		x.Reply = w.reply(reply)
+	}
+	s.decided(&x)
+	return x
+}
+
+// decided adds what the map said.
+func (s *Server) decided(x *Explanation) {
+	for _, d := range s.decisions {
+		c := d.Client
+		x.Client = clientOf(&c)
+		s.hosts(x, d, &c)
+		for _, r := range d.Refused {
+			x.Considered = append(x.Considered, Entry{s.place(r.Entry), r.Text(&c)})
+		}
+		if d.Answer.Because != "" {
+			x.Decides = &Entry{s.place(d.Answer.Because), gives(d)}
+		}
+		if c.V6 && d.Policy.NeedsLocal6() && d.Answer.Server == local6 {
+			x.Notes = append(x.Notes, local6.String()+" stands for this server's own address, which the map leaves to be found on the host that serves")
+		}
+	}
+	switch {
+	case x.Reply == nil && x.DroppedBy != nil:
+		x.Outcome = "no reply: the plugin " + x.DroppedBy.Plugin + " drops the request"
+	case len(s.decisions) == 0:
+		x.Outcome = "no boot answer: the map was not asked about a message of this type, or there is no plugin boot"
+	case x.Decides != nil && s.decisions[len(s.decisions)-1].Answered:
+		x.Outcome = x.Decides.At + " answers"
+	case x.Decides != nil:
+		x.Outcome = "no boot answer: " + x.Decides.At + " says ignore"
+	case !s.decisions[len(s.decisions)-1].Client.Boots():
+		x.Outcome = "no boot answer: the client is no boot firmware, and asks for no boot file"
+	default:
+		x.Outcome = "no boot answer: no rule matches"
+	}
+}
+
+// hosts tells of the machines that have an entry of their own, where this is none of them.
+func (s *Server) hosts(x *Explanation, d boot.Decision, c *netboot.Client) {
+	_, hosts := d.Policy.Entries()
+	if hosts == 0 || !c.Boots() || len(d.Policy.HostEntries(c)) > 0 {
+		return
+	}
+	var ids []string
+	if c.MAC.Known() {
+		ids = append(ids, "mac "+c.MAC.String())
+	}
+	if c.UUID.Known() {
+		ids = append(ids, "uuid "+c.UUID.String())
+	}
+	why := "none is of this client, which told neither mac nor uuid"
+	if len(ids) > 0 {
+		why = "none has " + strings.Join(ids, " or ")
+	}
+	x.Considered = append(x.Considered, Entry{fmt.Sprintf("hosts (%d)", hosts), why})
+}
+
+// gives is an answer in a line.
+func gives(d boot.Decision) string {
+	a := d.Answer
+	if !d.Answered {
+		return "ignore: no boot answer"
+	}
+	text := "no file"
+	if a.File != "" {
+		text = printable(a.File)
+	}
+	if a.Server.IsValid() && !strings.Contains(a.File, "://") {
+		text += " from " + a.Server.String()
+	}
+	if a.Profile == netboot.ProfileRaspberryPi {
+		text += ", with what a Raspberry Pi wants"
+	}
+	return text
+}
+
+// place is a place of a file in the configuration's directory as the caller would write it.
+func (s *Server) place(p string) string {
+	file, line := p, ""
+	if i := strings.LastIndexByte(p, ':'); i > 0 {
+		file, line = p[:i], p[i:]
+	}
+	if abs, err := filepath.Abs(file); err == nil {
+		file = abs
+	}
+	if rel, err := filepath.Rel(s.here, file); err == nil && !strings.HasPrefix(rel, "../..") {
+		file = rel
+	}
+	return file + line
+}
