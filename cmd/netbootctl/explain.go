@@ -11,6 +11,7 @@ import (
 	flag "github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
+	"github.com/coredhcp-netboot/suite/internal/conf"
 	"github.com/coredhcp-netboot/suite/internal/explain"
 	"github.com/coredhcp-netboot/suite/server"
 )
@@ -76,10 +77,20 @@ func explainVerb(args []string, in io.Reader, out, help io.Writer) error {
 		return err
 	}
 	defer q.close()
+	ask := p.answers
 	if f.against != "" {
-		return p.changes(path, f.against, q)
+		ask = func(path string, q question) error { return p.changes(path, f.against, q) }
 	}
-	return p.answers(path, q)
+	err = ask(path, q)
+	var mistakes conf.Problems
+	if errors.As(err, &mistakes) { // they stand for themselves, without the chain of who noticed
+		here, _ := os.Getwd()
+		for i := range mistakes {
+			mistakes[i].File = shown(here, conf.Resolve(path, mistakes[i].File))
+		}
+		return mistakes
+	}
+	return err
 }
 
 // question is what is asked: one request, or a capture's; neither: every kind of machine.
@@ -124,7 +135,7 @@ type printer struct {
 	style  explain.Style
 }
 
-// shown is a result.
+// shownResult is a result.
 type shownResult interface {
 	Print(out io.Writer, style explain.Style) error
 }

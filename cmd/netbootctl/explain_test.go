@@ -172,6 +172,12 @@ func TestExplainRefusesWhatItCannotRead(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := os.Mkdir("broken", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("broken/config.yml", []byte("server4:\n  listn: x\n  plugins: [{server_id: 192.0.2.1}]\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for want, args := range map[string]string{
 		`arch "x86" is unknown; use one of bios, `:                                "--arch x86",
 		`"zz" is not a MAC address; write it like`:                                "--arch bios --mac zz",
@@ -187,6 +193,7 @@ func TestExplainRefusesWhatItCannotRead(t *testing.T) {
 		"--pcap: the capture is no capture: it has less than 4 bytes":             "--pcap empty",
 		"broken.yml:1: arch \"x\" is unknown":                                     "--against broken.yml",
 		"no such file":                                                            "--against no.yml",
+		": broken/config.yml:2: unknown key \"listn\"; did you mean \"listen\"?":  "-c broken/config.yml --arch bios",
 		`"bios" is no flag; see netbootctl explain --help`:                        "bios",
 	} {
 		if _, err := explains(t, nil, strings.Fields(args)...); err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, errFound) {
@@ -241,6 +248,22 @@ func TestAClientCannotWriteToTheTerminal(t *testing.T) {
 			if form != nil && !json.Valid([]byte(out)) {
 				t.Errorf("%q is no JSON", out)
 			}
+		}
+	}
+}
+
+func TestExplainWithoutCgoGoesOnWithoutRange(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "netbootctl")
+	cmd := exec.Command("go", "build", "-o", path, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	inTestdata(t)
+	out, err := exec.Command(path, "explain", "--arch", "bios").CombinedOutput()
+	for _, want := range []string{"boot.yml:10 answers: undionly.kpxe from 192.0.2.1", "note: range was left out of this build", "yiaddr 0.0.0.0"} {
+		if err != nil || !strings.Contains(strings.Join(strings.Fields(string(out)), " "), want) {
+			t.Errorf("%v, no %s in\n%s", err, want, out)
 		}
 	}
 }

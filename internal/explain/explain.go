@@ -47,22 +47,25 @@ type Options struct {
 var local6 = netip.MustParseAddr("2001:db8::1") //nolint:gochecknoglobals // a constant
 
 // Open loads the configuration at path, an absolute one.
-func Open(path string, o Options) (s *Server, err error) {
+func Open(path string, o Options) (*Server, error) {
 	server.Quiet()
-	s = new(Server)
-	if s.here, err = os.Getwd(); err != nil {
+	here, err := os.Getwd()
+	if err != nil {
 		return nil, err
 	}
 	if err := os.Chdir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Close())
-		}
-	}()
+	s := &Server{here: here}
+	if err := s.load(path, o); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) load(path string, o Options) (err error) {
 	if s.scratch, err = os.MkdirTemp("", "netbootctl-"); err != nil {
-		return nil, err
+		return err
 	}
 	known := []string{"boot"}
 	for _, p := range server.Stock() {
@@ -70,9 +73,9 @@ func Open(path string, o Options) (s *Server, err error) {
 	}
 	slices.Sort(known)
 	if s.config, err = server.Load(path, known); err != nil {
-		return nil, err
+		return err
 	}
-	return s, s.setUp(o)
+	return s.setUp(o)
 }
 
 // with is another server of the same configuration. The first one's Close ends it.
