@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,10 +19,17 @@ type File interface {
 	Stat() (fs.FileInfo, error)
 }
 
-// Files is where bytes come from. Open gets a name that Clean returned and may be called concurrently; its error wraps
-// fs.ErrNotExist, fs.ErrPermission, ErrOutside or ErrNotRegular, or else means that the server failed.
+// Request is what a client asks for.
+type Request struct {
+	Name   string     // a name that Clean returned
+	Client netip.Addr // who asks; an IPv4 address is no mapped one
+	Query  string     // what stands behind the name's question mark, still encoded; TFTP has none
+}
+
+// Files is where bytes come from. Open may be called concurrently; its error wraps fs.ErrNotExist, fs.ErrPermission,
+// ErrOutside or ErrNotRegular, or else means that the server failed.
 type Files interface {
-	Open(name string) (File, error)
+	Open(Request) (File, error)
 }
 
 // Dirs is a search path of directories. A name is looked up in each in turn until one has it; what that one then says,
@@ -96,11 +104,11 @@ func (d *Dirs) Close() {
 
 // Open opens a regular file for reading, and nothing else: no directory, device, socket or FIFO, and no symbolic link
 // that leads out of its directory or is absolute. The first directory that has such a file wins.
-func (d *Dirs) Open(name string) (File, error) {
+func (d *Dirs) Open(rq Request) (File, error) {
 	var outside error
 	var looked []string
 	for _, r := range d.roots {
-		f, err := openRegular(r, name)
+		f, err := openRegular(r, rq.Name)
 		switch {
 		case errors.Is(err, ErrOutside): // Debian's /usr/lib/ipxe/ipxe.efi points to /boot; another root may have a copy
 			outside = err

@@ -89,7 +89,7 @@ func TestTheFirstDirectoryThatHasANameServesIt(t *testing.T) {
 	must(t, err)
 	defer dirs.Close()
 	for name, want := range map[string]string{"both": "first", "late": "second", "file/below": "second"} {
-		f, err := dirs.Open(name)
+		f, err := dirs.Open(tftpd.Request{Name: name})
 		must(t, err)
 		if got, err := io.ReadAll(f); string(got) != want || err != nil {
 			t.Errorf("%s is %q, %v; want %q", name, got, err, want)
@@ -142,7 +142,7 @@ func TestOnlyRegularFilesBelowTheRootAreOpened(t *testing.T) {
 			"socket":                 tftpd.ErrNotRegular,
 			"private":                fs.ErrPermission,
 		} {
-			f, err := dirs.Open(name)
+			f, err := dirs.Open(tftpd.Request{Name: name})
 			if !errors.Is(err, want) {
 				t.Errorf("%.20s: %v; want %v", name, err, want)
 			}
@@ -157,7 +157,7 @@ func TestADeviceIsNotServed(t *testing.T) {
 	dirs, err := tftpd.OpenDirs("/dev")
 	must(t, err)
 	defer dirs.Close()
-	if _, err := dirs.Open("zero"); !errors.Is(err, tftpd.ErrNotRegular) {
+	if _, err := dirs.Open(tftpd.Request{Name: "zero"}); !errors.Is(err, tftpd.ErrNotRegular) {
 		t.Errorf("/dev/zero: %v", err)
 	}
 }
@@ -170,7 +170,7 @@ func TestACopyIsServedWhereTheFirstRootHasALinkThatLeadsOut(t *testing.T) {
 	dirs, err := tftpd.OpenDirs(first, second)
 	must(t, err)
 	defer dirs.Close()
-	f, err := dirs.Open("ipxe.efi")
+	f, err := dirs.Open(tftpd.Request{Name: "ipxe.efi"})
 	must(t, err)
 	defer f.Close()
 	if b, err := io.ReadAll(f); err != nil || string(b) != "copy" {

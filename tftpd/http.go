@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"path"
 	"strings"
 	"syscall"
@@ -123,7 +124,7 @@ func (h *HTTP) answer(w *response, r *http.Request, tr *transfer) {
 		return
 	}
 	tr.file = name
-	f, err := h.Files.Open(name)
+	f, err := h.Files.Open(Request{Name: name, Client: clientAddr(r), Query: r.URL.RawQuery})
 	if err != nil {
 		refuse(w, tr, err)
 		return
@@ -138,6 +139,12 @@ func (h *HTTP) answer(w *response, r *http.Request, tr *transfer) {
 	w.Header().Set("Etag", etag(info))
 	http.ServeContent(w, r, name, info.ModTime(), f)
 	tr.result, tr.cause = w.judge(r.Method)
+}
+
+// clientAddr is who asks; invalid where the connection has no such address.
+func clientAddr(r *http.Request) netip.Addr {
+	a, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return a.Addr().Unmap()
 }
 
 // refuse answers with a fixed text; iPXE and EDK2 look at the status only.

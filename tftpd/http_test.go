@@ -146,8 +146,8 @@ func TestAnHTTPPanicCostsOneRequestOnly(t *testing.T) {
 	l := newLab(t)
 	l.has("good", []byte("good"))
 	dirs := l.config.Files
-	l.config.Files = files(func(name string) (tftpd.File, error) {
-		switch name {
+	l.config.Files = files(func(rq tftpd.Request) (tftpd.File, error) {
+		switch rq.Name {
 		case "open":
 			panic("trap")
 		case "broken":
@@ -155,10 +155,10 @@ func TestAnHTTPPanicCostsOneRequestOnly(t *testing.T) {
 		case "private":
 			return nil, fs.ErrPermission
 		case "read":
-			f, err := dirs.Open("good")
+			f, err := dirs.Open(tftpd.Request{Name: "good"})
 			return trap{f}, err
 		}
-		return dirs.Open(name)
+		return dirs.Open(rq)
 	})
 	b := visit(t, l.http("127.0.0.1:0"))
 	for path, status := range map[string]string{"/open": "500 Internal Server Error", "/broken": "500 Internal Server Error", "/private": "403 Forbidden"} {

@@ -126,7 +126,7 @@ func (t *TFTP) read(client netip.AddrPort, asked string, send func(io.ReadSeeker
 		return tell(err)
 	}
 	tr.file = name
-	f, err := t.Files.Open(name)
+	f, err := t.Files.Open(Request{Name: name, Client: client.Addr()})
 	if err != nil {
 		tr.fail(err)
 		return tell(err)

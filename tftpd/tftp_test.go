@@ -183,9 +183,9 @@ func TestAFileThatShrinksEndsInAnErrorNotInAShortFile(t *testing.T) {
 }
 
 // files is a Files made of a function.
-type files func(name string) (tftpd.File, error)
+type files func(tftpd.Request) (tftpd.File, error)
 
-func (f files) Open(name string) (tftpd.File, error) { return f(name) }
+func (f files) Open(rq tftpd.Request) (tftpd.File, error) { return f(rq) }
 
 // trap is a file that panics when it is read.
 type trap struct{ tftpd.File }
@@ -197,17 +197,17 @@ func TestAPanicCostsOneTransferOnly(t *testing.T) {
 	good := random(700)
 	l.has("good", good)
 	dirs := l.config.Files
-	l.config.Files = files(func(name string) (tftpd.File, error) {
-		switch name {
+	l.config.Files = files(func(rq tftpd.Request) (tftpd.File, error) {
+		switch rq.Name {
 		case "open":
 			panic("trap")
 		case "read":
-			f, err := dirs.Open("good")
+			f, err := dirs.Open(tftpd.Request{Name: "good"})
 			return trap{f}, err
 		case "broken":
 			return nil, errors.New("disk on fire at /secret/path")
 		}
-		return dirs.Open(name)
+		return dirs.Open(rq)
 	})
 	at := l.tftp("127.0.0.1:0")
 	for _, name := range []string{"open", "broken"} {
@@ -229,7 +229,7 @@ func TestAPanicCostsOneTransferOnly(t *testing.T) {
 
 func TestAnUnreadableFileIsAnAccessViolation(t *testing.T) {
 	l := newLab(t)
-	l.config.Files = files(func(string) (tftpd.File, error) { return nil, fs.ErrPermission })
+	l.config.Files = files(func(tftpd.Request) (tftpd.File, error) { return nil, fs.ErrPermission })
 	p, err := answer(t, l.tftp("127.0.0.1:0"), request(opRead, "x", "octet"))
 	if err != nil || string(p.payload) != "Access violation" {
 		t.Errorf("%v, %v", p, err)
