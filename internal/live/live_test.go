@@ -29,12 +29,29 @@ type desk struct {
 	reg   *prometheus.Registry
 }
 
+// content is a file's, or that of all files in a directory that are not hidden.
+func content(path string) ([]byte, error) {
+	files, err := filepath.Glob(filepath.Join(path, "[^.]*"))
+	if err != nil || len(files) == 0 {
+		return os.ReadFile(path)
+	}
+	var all []byte
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, b...)
+	}
+	return all, nil
+}
+
 func newDesk(t *testing.T, lay func(dir string) (path string)) *desk {
 	t.Helper()
 	d := &desk{t: t, dir: t.TempDir(), reg: prometheus.NewRegistry()}
 	path := lay(d.dir)
 	read := func() (*string, error) {
-		b, err := os.ReadFile(path)
+		b, err := content(path)
 		if err == nil && strings.HasPrefix(string(b), "bad") {
 			err = errors.New("f:1: one mistake\nf:2: another")
 		}
@@ -337,4 +354,47 @@ func TestAFileOfTwoReadersIsTakenWhenBothTookIt(t *testing.T) {
 	if err := testutil.GatherAndCompare(d.reg, strings.NewReader(want), live.MetricReloads); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestADirectoryOfFilesIsReadAgainWhenOneChangesComesOrGoes(t *testing.T) {
+	d := newDesk(t, func(dir string) string {
+		path := filepath.Join(dir, "scripts")
+		if err := errors.Join(os.Mkdir(path, 0o755), os.WriteFile(filepath.Join(path, "a"), []byte("1"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	})
+	d.write("scripts/a", "2")
+	d.becomes("2")
+	d.write("scripts/b", "3")
+	d.becomes("23")
+	d.rename("scripts/b", "scripts/.b")
+	d.becomes("2")
+	d.write("scripts/a", "bad")
+	d.until("it is told", func() bool { return d.logged(logrus.ErrorLevel, "f:2: another") })
+	if *d.value.Load() != "2" {
+		t.Error("the bad directory was taken")
+	}
+}
+
+// A Kubernetes volume: the files are links through ..data, which is switched.
+func TestADirectoryOfLinksIsReadAgainWhenTheyLeadElsewhere(t *testing.T) {
+	d := newDesk(t, func(dir string) string {
+		for _, generation := range []string{"1", "2"} {
+			at := filepath.Join(dir, "volume", ".."+generation)
+			if err := errors.Join(os.MkdirAll(at, 0o755), os.WriteFile(filepath.Join(at, "a"), []byte(generation), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		path := filepath.Join(dir, "volume")
+		if err := errors.Join(os.Symlink("..1", filepath.Join(path, "..data")), os.Symlink("..data/a", filepath.Join(path, "a"))); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	})
+	d.link("..2", "volume/..next")
+	d.rename("volume/..next", "volume/..data")
+	d.becomes("2")
+	d.write("volume/..2/a", "3")
+	d.becomes("3")
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/signal"
@@ -49,7 +48,7 @@ const (
 	MetricReloads    = "netboot_config_reloads_total" // by result too: taken or refused
 )
 
-// table is one file and what is made of it.
+// table is one file, or a directory of files, and what is made of it.
 type table struct {
 	path   string
 	reload []func() error    // none: only a restart takes a change
@@ -84,8 +83,8 @@ func NewReloader(log logrus.FieldLogger, r prometheus.Registerer) *Reloader {
 	}
 }
 
-// Add watches the file at path, which has just been loaded; reload is called after each change of its content, and its
-// error tells why the file was not taken. A file may be added for several readers (both families read one boot map):
+// Add watches the file at path, or the files in the directory there, which have just been loaded; reload is called after
+// each change of their content, and its error tells why it was not taken. A file may be added for several readers (both families read one boot map):
 // it counts as taken when all took it.
 func (r *Reloader) Add(path string, reload func() error) {
 	if abs, err := filepath.Abs(path); err == nil {
@@ -201,7 +200,7 @@ func (r *Reloader) watch(w *fsnotify.Watcher) (more bool) {
 	defer r.mu.Unlock()
 	before := w.WatchList()
 	for _, t := range r.tables {
-		for _, dir := range directories(t.path) {
+		for _, dir := range watched(t.path) {
 			if slices.Contains(before, dir) {
 				continue
 			}
@@ -214,41 +213,6 @@ func (r *Reloader) watch(w *fsnotify.Watcher) (more bool) {
 		}
 	}
 	return more
-}
-
-// maxLinks bounds a chain of symbolic links, as the kernel does.
-const maxLinks = 40
-
-// directories are those in which a change can make path another file.
-func directories(path string) (dirs []string) {
-	for range maxLinks {
-		dirs = append(dirs, filepath.Dir(path))
-		next, hop := firstLink(path)
-		if hop == "" {
-			return dirs
-		}
-		dirs = append(dirs, filepath.Dir(hop))
-		path = next
-	}
-	return dirs
-}
-
-// firstLink follows the first symbolic link in path, and names it; an empty name: there is none.
-func firstLink(path string) (next, link string) {
-	parts := strings.Split(filepath.Clean(path), string(filepath.Separator))
-	at := string(filepath.Separator)
-	for i, part := range parts {
-		at = filepath.Join(at, part)
-		target, err := os.Readlink(at)
-		if err != nil {
-			continue
-		}
-		if !filepath.IsAbs(target) {
-			target = filepath.Join(filepath.Dir(at), target)
-		}
-		return filepath.Join(append([]string{target}, parts[i+1:]...)...), at
-	}
-	return path, ""
 }
 
 // readAll reads the files that changed, or all. It tells whether one is still changing.
@@ -300,19 +264,4 @@ func (r *Reloader) read(t *table) {
 	r.reloads.WithLabelValues(t.path, "taken").Inc()
 	r.taken(t)
 	log.Info("reloaded")
-}
-
-// fingerprint tells one content of a file from another.
-func fingerprint(path string) (sum [sha256.Size]byte, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return sum, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return sum, err
-	}
-	h.Sum(sum[:0])
-	return sum, nil
 }
