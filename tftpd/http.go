@@ -137,6 +137,10 @@ func (h *HTTP) answer(w *response, r *http.Request, tr *transfer) {
 	}
 	w.Header().Set("Content-Type", contentType(name))
 	w.Header().Set("Etag", etag(info))
+	if mine, ok := f.(perMachine); ok {
+		w.Header().Set("Etag", mine.ETag())
+		w.Header().Set("Cache-Control", "no-store") // the next machine may ask by the same name
+	}
 	http.ServeContent(w, r, name, info.ModTime(), f)
 	tr.result, tr.cause = w.judge(r.Method)
 }

@@ -160,6 +160,13 @@ func (d *diary) entry(t testing.TB, n int) *logrus.Entry {
 	}
 }
 
+// all are the entries so far.
+func (d *diary) all() []*logrus.Entry {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]*logrus.Entry(nil), d.entries...)
+}
+
 func (d *diary) count() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()

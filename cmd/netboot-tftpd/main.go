@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/coredhcp-netboot/suite/internal/daemon"
+	"github.com/coredhcp-netboot/suite/internal/live"
+	"github.com/coredhcp-netboot/suite/internal/script"
 	"github.com/coredhcp-netboot/suite/tftpd"
 )
 
@@ -25,10 +27,13 @@ Examples:
       answer on these two addresses only
   netboot-tftpd --tftp '' --http :80
       no TFTP
+  netboot-tftpd --http :8080 --scripts /etc/netboot/scripts
+      give each machine the boot script that is rendered for it
   netboot-tftpd --config /etc/netboot/tftpd.yml
-      the same settings from a file with the keys root, tftp, http (each a value or a list) and metrics
+      the same settings from a file with the keys root, tftp, http (each a value or a list), scripts and metrics
 
-A flag wins over the file's key of the same name. A running server does not read the file again.
+A flag wins over the file's key of the same name. A running server does not read the file again; scripts are read again
+when they change, and on SIGHUP.
 `
 
 func main() {
@@ -43,8 +48,9 @@ func run(args []string) int {
 	flags.StringArray("root", []string{"/var/lib/netboot/boot"}, "`directory` to serve; repeat for a search path")
 	flags.StringArray("tftp", []string{":69"}, "`address` for TFTP, repeatable; '' for none")
 	flags.StringArray("http", nil, "`address` for HTTP, repeatable (default none)")
+	flags.String("scripts", "", "`directory` of boot scripts, templates and machines.yml (default none)")
 	flags.String("metrics", "", "`address` for metrics and /healthz, like 127.0.0.1:9548 or unix:/run/netboot/tftpd.sock (default none)")
-	flags.String("config", "", "YAML `file` with the keys root, tftp, http, metrics")
+	flags.String("config", "", "YAML `file` with the keys root, tftp, http, scripts, metrics")
 	level := flags.String("log-level", "info", "least severe `level` to log: error, warn, info or debug")
 	version := flags.Bool("version", false, "print the version and exit")
 	flags.Usage = func() {
@@ -104,6 +110,14 @@ func open(s settings, log logrus.FieldLogger) ([]daemon.Task, error) {
 	config := tftpd.Config{Files: dirs, Log: log, Metrics: tftpd.NewMetrics(reg)}
 
 	var tasks []daemon.Task
+	if s.scripts != "" {
+		reload := live.NewReloader(log, reg)
+		scripts, err := openScripts(s.scripts, dirs, reload, log)
+		if problems = append(problems, err); err == nil {
+			config.Files = scripts
+			tasks = append(tasks, reload)
+		}
+	}
 	for _, addr := range s.tftp {
 		conns, err := tftpd.ListenTFTP(addr)
 		problems = append(problems, daemon.ListenError(err, "udp", addr, "--tftp"))
@@ -127,4 +141,17 @@ func open(s settings, log logrus.FieldLogger) ([]daemon.Task, error) {
 		}
 	}
 	return tasks, errors.Join(problems...)
+}
+
+// openScripts puts the scripts in dir before the other files.
+func openScripts(dir string, behind tftpd.Files, reload *live.Reloader, log logrus.FieldLogger) (*tftpd.Scripts, error) {
+	first, err := script.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	library := live.NewValue(first)
+	reload.Add(dir, func() error {
+		return library.Replace(func() (*script.Library, error) { return script.Load(dir) })
+	})
+	return &tftpd.Scripts{Behind: behind, Library: library, Log: log, Neighbour: tftpd.Neighbour}, nil
 }

@@ -268,3 +268,67 @@ func TestHelpAndVersionAreNoErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestScriptsAreRenderedPerMachineAndReadAgainWhenTheyChange(t *testing.T) {
+	dir, _ := bootDir(t)
+	scripts := filepath.Join(dir, "scripts")
+	must(t, os.Mkdir(scripts, 0o755))
+	write := func(name, text string) { must(t, os.WriteFile(filepath.Join(scripts, name), []byte(text), 0o644)) }
+	write("boot.ipxe.tmpl", "#!ipxe\necho {{.values.word}} {{.mac}}\n")
+	write("machines.yml", "values: {word: one}\n")
+	config := filepath.Join(dir, "tftpd.yml")
+	must(t, os.WriteFile(config, []byte("root: .\nscripts: scripts\ntftp: 127.0.0.1:0\nhttp: 127.0.0.1:0\nmetrics: 127.0.0.1:0\n"), 0o644))
+	d := start(t, "--config", config)
+	ask := func() string {
+		return string(curl(t, "http://"+d.at["http"][0]+"/boot.ipxe?mac=52:54:00:aa:bb:01"))
+	}
+	gauge := func() string {
+		metrics := string(curl(t, "http://"+d.at["metrics"][0]+"/metrics"))
+		return regexp.MustCompile(`(?m)^netboot_config_last_reload_successful.* (\d)$`).FindStringSubmatch(metrics + "\n")[1]
+	}
+	until := func(what string, holds func() bool) {
+		t.Helper()
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for timeout := time.After(20 * time.Second); !holds(); {
+			select {
+			case <-tick.C:
+			case <-timeout:
+				t.Fatalf("never: %s; the machine gets %q", what, ask())
+			}
+		}
+	}
+	if got, want := ask(), "#!ipxe\necho one 52:54:00:aa:bb:01\n"; got != want || gauge() != "1" {
+		t.Fatalf("got %q, gauge %s", got, gauge())
+	}
+	if got := string(curl(t, "tftp://"+d.at["tftp"][0]+"/m/52-54-00-aa-bb-02/autoexec.ipxe")); got != "#!ipxe\necho one 52:54:00:aa:bb:02\n" {
+		t.Errorf("by TFTP: %q", got)
+	}
+	write("machines.yml", "values: {word: two}\n")
+	until("the change is seen", func() bool { return ask() == "#!ipxe\necho two 52:54:00:aa:bb:01\n" })
+	write("boot.ipxe.tmpl", "#!ipxe\n{{broken\n")
+	until("the gauge falls", func() bool { return gauge() == "0" })
+	if got := ask(); got != "#!ipxe\necho two 52:54:00:aa:bb:01\n" {
+		t.Errorf("with a broken template: %q", got)
+	}
+	write("boot.ipxe.tmpl", "#!ipxe\necho three\n")
+	must(t, d.cmd.Process.Signal(syscall.SIGHUP))
+	until("it is mended", func() bool { return ask() == "#!ipxe\necho three\n" && gauge() == "1" })
+	if code, log := d.stops(syscall.SIGTERM); code != 0 || !strings.Contains(log, "boot.ipxe.tmpl:2: function \\\"broken\\\" not defined; correct the template") ||
+		!strings.Contains(log, "msg=script") {
+		t.Errorf("exit code %d: %s", code, log)
+	}
+}
+
+func TestBrokenScriptsAreToldBeforeTheStart(t *testing.T) {
+	dir, _ := bootDir(t)
+	must(t, os.WriteFile(filepath.Join(dir, "a.ipxe.tmpl"), []byte("#!ipxe\n{{end}}\n"), 0o644))
+	must(t, os.WriteFile(filepath.Join(dir, "machines.yml"), []byte("default: b.ipxe\n"), 0o644))
+	code, _, got := try(t, nil, "--root", dir, "--scripts", dir, "--tftp", "127.0.0.1:0")
+	want := strings.ReplaceAll(`netboot-tftpd: DIR/a.ipxe.tmpl:2: unexpected {{end}}; correct the template
+netboot-tftpd: DIR/machines.yml:1: script "b.ipxe" is not in the directory; did you mean "a.ipxe"?
+`, "DIR", dir)
+	if code != 1 || got != want {
+		t.Errorf("exit code %d,\n%s\nwant\n%s", code, got, want)
+	}
+}

@@ -13,12 +13,14 @@ type file struct {
 	Root    conf.List[string] `yaml:"root"`
 	TFTP    conf.List[string] `yaml:"tftp"`
 	HTTP    conf.List[string] `yaml:"http"`
+	Scripts string            `yaml:"scripts"`
 	Metrics string            `yaml:"metrics"`
 }
 
 // settings are flags and file as understood.
 type settings struct {
 	roots, tftp, http []string
+	scripts           string // a directory; empty: none
 	metrics           string
 }
 
@@ -35,13 +37,21 @@ func readSettings(flags *pflag.FlagSet) (settings, error) {
 				f.Root[i] = conf.Resolve(path, root)
 			}
 		}
+		if f.Scripts != "" {
+			f.Scripts = conf.Resolve(path, f.Scripts)
+		}
 	}
 	s := settings{roots: list(flags, "root", f.Root), tftp: list(flags, "tftp", f.TFTP), http: list(flags, "http", f.HTTP)}
-	s.metrics, _ = flags.GetString("metrics")
-	if !flags.Changed("metrics") {
-		s.metrics = f.Metrics
-	}
+	s.scripts, s.metrics = one(flags, "scripts", f.Scripts), one(flags, "metrics", f.Metrics)
 	return s, nil
+}
+
+func one(flags *pflag.FlagSet, name, inFile string) string {
+	if !flags.Changed(name) {
+		return inFile
+	}
+	value, _ := flags.GetString(name)
+	return value
 }
 
 func list(flags *pflag.FlagSet, name string, inFile []string) []string {
