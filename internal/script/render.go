@@ -10,7 +10,7 @@ import (
 )
 
 // Render gives machine m the script that it asks for by name. The error wraps fs.ErrNotExist for a name that is none;
-// any other is the template's, and has its file and line. Half a script is never returned.
+// any other is a conf.Problem of the template. Half a script is never returned.
 func (l *Library) Render(name string, m Machine) (Script, error) {
 	if !l.Has(name) {
 		return Script{}, fmt.Errorf("no such script: %w", fs.ErrNotExist)
@@ -28,11 +28,14 @@ func (l *Library) Render(name string, m Machine) (Script, error) {
 	var b bounded
 	if err := l.templates.ExecuteTemplate(&b, out.Name, facts(&m, e)); err != nil {
 		at, text := l.place(err, out.Name)
-		return Script{}, fmt.Errorf("%s: %s", at, text)
+		return Script{}, conf.Problem{Pos: at, Text: text}
 	}
 	out.Text = b.Bytes()
 	if !isScript(out.Text) {
-		return Script{}, fmt.Errorf("%s: does not begin with the line #!ipxe, so iPXE would not run it; write nothing before that line", l.file(out.Name))
+		return Script{}, conf.Problem{
+			Pos:  conf.Pos{File: l.file(out.Name)},
+			Text: "does not begin with the line #!ipxe, so iPXE would not run it; write nothing before that line",
+		}
 	}
 	return out, nil
 }

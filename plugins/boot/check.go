@@ -10,6 +10,7 @@ import (
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
 	"github.com/coredhcp-netboot/suite/internal/netboot"
+	"github.com/coredhcp-netboot/suite/internal/script"
 )
 
 // Check loads the map at path as the plugin does, and looks for what people forget: files that are not there or are for
@@ -33,7 +34,12 @@ func Check(path string) (problems, warnings conf.Problems) {
 			k.walk(p)
 		}
 	}
-	return conf.Problems(nil).With(slices.Concat(c.problems, c.missing)), conf.Problems(nil).With(c.warnings)
+	problems, warnings = conf.Problems(nil).With(slices.Concat(c.problems, c.missing)), conf.Problems(nil).With(c.warnings)
+	if c.scripts != "" {
+		p, w := script.Check(c.scripts)
+		problems, warnings = append(problems, p...), append(warnings, w...)
+	}
+	return problems, warnings
 }
 
 // Check6 tells what keeps the map at path from serving DHCPv6 on these interfaces of this host (none: on all).
@@ -91,13 +97,17 @@ func (r *Rule) onlyIPXE() bool {
 // program looks at the file itself: it must be there, and be what its name says and what its machines run.
 func (k *checker) program(g *Give, codes []netboot.Arch, onlyIPXE bool) {
 	name, ours := k.nameOf(g.File.V)
-	if !ours || len(k.dirs) == 0 {
+	if ours && len(k.dirs) == 0 && k.library != nil && netboot.IsIPXEScript(name) && !k.rendered(name) {
+		k.problems.Add(g.File.Pos, "%q would be the script %s, which is not in the directory %s; create it, or correct the name", g.File.V, name, k.scripts)
+		return
+	}
+	if !ours || len(k.dirs) == 0 || k.rendered(name) {
 		return
 	}
 	known := k.open(name)
 	if known.path == "" {
 		if name != g.File.V { // the compiler has noted a plain name
-			k.problems.Add(g.File.Pos, "%q would be the file %s, which is in none of the firmware directories %s; create it, or correct the URL", g.File.V, name, strings.Join(k.dirs, ", "))
+			k.problems.Add(g.File.Pos, "%q would be the file %s, which is in none of the firmware directories %s; create it, or correct the URL", g.File.V, name, k.where())
 		}
 		return
 	}
@@ -106,9 +116,9 @@ func (k *checker) program(g *Give, codes []netboot.Arch, onlyIPXE bool) {
 		k.problems.Add(g.File.Pos, "file %q cannot be read: %v; correct its permissions", name, known.err)
 	case known.kind == empty || known.kind == html:
 		k.problems.Add(g.File.Pos, "file %q is %s; copy it there once more", name, known.program)
-	case netboot.IsIPXEScript(name) && known.kind != script:
+	case netboot.IsIPXEScript(name) && known.kind != ipxeScript:
 		k.problems.Add(g.File.Pos, "file %q does not begin with #!ipxe, so iPXE does not take it for a script; begin it so", name)
-	case !netboot.IsIPXEScript(name) && known.kind == script && !onlyIPXE:
+	case !netboot.IsIPXEScript(name) && known.kind == ipxeScript && !onlyIPXE:
 		k.problems.Add(g.File.Pos, "file %q is an iPXE script, which its name does not tell, so firmware would be handed it too; name it %s.ipxe, or match ipxe: true", name, strings.TrimSuffix(name, filepath.Ext(name)))
 	case !onlyIPXE || known.ipxe: // iPXE runs files of many kinds
 		k.suits(g, name, known.program, codes)
@@ -155,6 +165,9 @@ func (k *checker) nameOf(file string) (name string, ours bool) {
 			return "", false
 		}
 		file = name
+	}
+	if k.scripts != "" {
+		file = strings.TrimPrefix(file, "m/{mac-hyphen}/") // the file server takes that off
 	}
 	return file, file != "" && !strings.Contains(file, "{")
 }

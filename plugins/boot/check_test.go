@@ -32,7 +32,9 @@ func TestCheckFindsWhatPeopleForget(t *testing.T) {
 	for _, path := range maps {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			dir := t.TempDir()
-			must(t, os.Mkdir(filepath.Join(dir, "firmware"), 0o755))
+			for _, sub := range []string{"firmware", "scripts", "broken"} {
+				must(t, os.Mkdir(filepath.Join(dir, sub), 0o755))
+			}
 			text, err := os.ReadFile(path)
 			must(t, err)
 			for name, content := range map[string][]byte{
@@ -42,6 +44,12 @@ func TestCheckFindsWhatPeopleForget(t *testing.T) {
 				"firmware/ipxe-arm64.efi": efiProgram(pe.IMAGE_FILE_MACHINE_ARM64),
 				"firmware/odd.efi":        efiProgram(pe.IMAGE_FILE_MACHINE_IA64),
 				"firmware/boot.ipxe":      []byte("#!ipxe\n"),
+				"scripts/site.ipxe.tmpl":  []byte("#!ipxe\necho {{.values.disk}}\n"),
+				"scripts/machines.yml":    []byte("machines: [{serial: A, script: site.ipxe, values: {disk: x}}]\n"),
+				"broken/site.ipxe.tmpl":   []byte("#!ipxe\necho {{.values.disk}}\n"),
+				"broken/chain.ipxe.tmpl":  []byte("#!ipxe\nkernel x\n{{if eq .arch \"rpi\"}}{{.pi}}{{end}}"),
+				"broken/never.ipxe.tmpl":  []byte("#!ipxe\nkernel {{.vaules.kernel}}\n"),
+				"broken/machines.yml":     []byte("machines:\n  - {serial: A, script: site.ipxe, values: {kernel: x}}\n  - {serial: B, script: site.ipxe}\n"),
 			} {
 				must(t, os.WriteFile(filepath.Join(dir, name), content, 0o644))
 			}

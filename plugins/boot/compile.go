@@ -11,6 +11,7 @@ import (
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
 	"github.com/coredhcp-netboot/suite/internal/netboot"
+	"github.com/coredhcp-netboot/suite/internal/script"
 )
 
 // compiler turns what was written into what is understood, and gathers what is wrong with it.
@@ -24,6 +25,8 @@ type compiler struct {
 	server4 netip.Addr
 	server6 netip.Addr
 	dirs    []string // firmware directories that exist
+	scripts string   // the directory of boot scripts, if it exists
+	library *script.Library
 }
 
 // compile turns the file into a policy, as far as it can: it goes on behind mistakes of decoding, so that one run shows
@@ -98,6 +101,7 @@ func (c *compiler) site(f *File, p *Policy) {
 	for _, d := range f.Firmware {
 		c.firmwareDir(d)
 	}
+	c.scriptsDir(f.Scripts)
 }
 
 func (c *compiler) firmwareDir(d conf.At[string]) {
@@ -293,7 +297,7 @@ func (c *compiler) file(g *Give, a *answer) {
 
 // lookUp notes a file that is in none of the firmware directories.
 func (c *compiler) lookUp(name conf.At[string]) {
-	if len(c.dirs) == 0 {
+	if len(c.dirs) == 0 || c.rendered(name.V) {
 		return
 	}
 	for _, dir := range c.dirs {
@@ -301,7 +305,7 @@ func (c *compiler) lookUp(name conf.At[string]) {
 			return
 		}
 	}
-	c.missing.Add(name.Pos, "file %q is in none of the firmware directories %s (or a link that leads out of them); copy it there, or correct the name", name.V, strings.Join(c.dirs, ", "))
+	c.missing.Add(name.Pos, "file %q is in none of the firmware directories %s (or a link that leads out of them); copy it there, or correct the name", name.V, c.where())
 }
 
 // isRegular tells a file that a file server confined to dir can serve.

@@ -11,6 +11,7 @@ type File struct {
 	NextServer  conf.At[conf.List[server]] `yaml:"next-server"`
 	HTTP        conf.At[string]            `yaml:"http"`
 	Firmware    conf.List[conf.At[string]] `yaml:"firmware"`
+	Scripts     conf.At[string]            `yaml:"scripts"`
 	Mode        conf.At[string]            `yaml:"mode"`
 	DefaultArch conf.At[string]            `yaml:"default-arch"`
 	Preference  *uint8                     `yaml:"preference"`

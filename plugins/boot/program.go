@@ -24,9 +24,9 @@ type program struct {
 type kind uint8
 
 const (
-	raw    kind = iota // without a header: what a BIOS runs, and everything that is not known here
-	efi                // PE/COFF
-	script             // iPXE's
+	raw        kind = iota // without a header: what a BIOS runs, and everything that is not known here
+	efi                    // PE/COFF
+	ipxeScript             // iPXE's
 	elf
 	archive // gzip
 	iso
@@ -78,7 +78,7 @@ func programOf(path string) (program, error) {
 	case len(content) == 0:
 		return program{kind: empty}, nil
 	case has(0, "#!ipxe"), has(0, "#!gpxe"): // iPXE: image/script.c
-		return program{kind: script}, nil
+		return program{kind: ipxeScript}, nil
 	case has(0, "\x7fELF"):
 		return program{kind: elf}, nil
 	case has(0, "\x1f\x8b"):
@@ -128,7 +128,7 @@ func (p program) String() string {
 	switch {
 	case p.kind != efi:
 		return [...]string{
-			raw: "no EFI program", script: "an iPXE script", elf: "an ELF program", archive: "a gzip archive", iso: "an ISO image",
+			raw: "no EFI program", ipxeScript: "an iPXE script", elf: "an ELF program", archive: "a gzip archive", iso: "an ISO image",
 			html: "an HTML page, perhaps that of a failed download", empty: "empty",
 		}[p.kind]
 	case p.arch() != "":
