@@ -19,12 +19,15 @@ Usage: netbootctl VERB [flags]
 Verbs:
   check     load the configuration and every map it names, and tell what is wrong with them
   explain   tell what a machine would be answered, and why
+  render    show the boot script that a machine gets
+  embed     put a script into an iPXE binary that has a placeholder for it
   version   print the version
 
 Examples:
   netbootctl check -c /etc/netboot/config.yml
   netbootctl check -c config.yml --json
   netbootctl explain -c config.yml --arch uefi-x64 --mac 52:54:00:aa:bb:01
+  netbootctl render --mac 52:54:00:aa:bb:01
 
 netbootctl VERB --help tells the flags of a verb.
 `
@@ -47,13 +50,17 @@ func main() {
 func run(args []string, out, help io.Writer) error {
 	if len(args) == 0 {
 		fmt.Fprint(help, usage)
-		return errors.New("no verb; use check or explain")
+		return errors.New("no verb; use check, explain, render or embed")
 	}
 	switch verb := args[0]; verb {
 	case "check":
 		return check(args[1:], out, help)
 	case "explain":
 		return explainVerb(args[1:], os.Stdin, out, help)
+	case "render":
+		return render(args[1:], out, help)
+	case "embed":
+		return embed(args[1:], out, help)
 	case "version", "--version":
 		fmt.Fprintln(out, "netbootctl", daemon.Version())
 		return nil
@@ -61,6 +68,6 @@ func run(args []string, out, help io.Writer) error {
 		fmt.Fprint(out, usage)
 		return nil
 	default:
-		return fmt.Errorf("verb %q is unknown; use check or explain", verb)
+		return fmt.Errorf("verb %q is unknown; use check, explain, render or embed", verb)
 	}
 }
