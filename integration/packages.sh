@@ -41,6 +41,9 @@ if [ "$1" = test ]; then
 	need tftp-hpa tftp
 	need dnsmasq-base dnsmasq
 	need strace strace
+	need isolinux /usr/lib/ISOLINUX/isolinux.bin
+	need syslinux-common /usr/lib/syslinux/modules/bios/ldlinux.c32
+	need xorriso xorriso
 fi
 
 [ -n "$missing" ] || exit 0

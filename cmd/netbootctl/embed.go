@@ -20,7 +20,7 @@ Usage: netbootctl embed IN --script FILE -o OUT
 
 Examples:
   netbootctl embed --placeholder -o placeholder.ipxe
-      write the placeholder, for iPXE's make bin-x86_64-efi/ipxe.efi EMBED=placeholder.ipxe
+      write the placeholder, to build iPXE with EMBED=placeholder.ipxe
   netbootctl embed ipxe.efi --script boot.ipxe -o site.efi
       make an iPXE that runs boot.ipxe
 

@@ -45,7 +45,7 @@ func render(args []string, out, help io.Writer) error {
 			continue
 		}
 		if err := m.Tell(name, *facts[name]); err != nil {
-			return fmt.Errorf("--%s %v", name, err)
+			return fmt.Errorf("--%s %w", name, err)
 		}
 	}
 	name := script.Entry

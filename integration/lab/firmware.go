@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -79,6 +80,25 @@ func ipxeFile(name string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s is not installed; install package ipxe, or run: sh integration/packages.sh demo", name)
+}
+
+// AutoexecIPXE finds an iPXE for x64 UEFI that asks for autoexec.ipxe by TFTP before it asks for an address, as iPXE
+// does since 2022-01-17: in dir, where one is named, or in the distribution's package. An empty path: there is none.
+func AutoexecIPXE(dir string) (path string) {
+	candidates := []string{filepath.Join(dir, uefiFile)}
+	if dir == "" {
+		installed, err := ipxeFile(uefiFile)
+		if err != nil {
+			return ""
+		}
+		candidates = []string{installed}
+	}
+	for _, c := range candidates {
+		if data, err := os.ReadFile(c); err == nil && bytes.Contains(data, []byte("autoexec.ipxe")) {
+			return c
+		}
+	}
+	return ""
 }
 
 // ovmf finds the UEFI firmware, and the initial content of its variable store.

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/coredhcp-netboot/suite/integration/wire"
@@ -26,8 +27,7 @@ const (
 
 	ServerInterface = "srv0"
 
-	bridge     = "br0"
-	scriptName = "boot.ipxe"
+	bridge = "br0"
 )
 
 // Config says what to build.
@@ -43,6 +43,11 @@ type Config struct {
 	Watch func(machine, line string)
 	// Script has further iPXE commands, run before the line that proves that the script ran.
 	Script []string
+	// Rendered are the files of a directory of boot scripts, in which @lab@ stands for the lab's own commands. With
+	// them the suite renders scripts per machine, and the boot directory has none.
+	Rendered []File
+	// First is the script that iPXE is told to fetch; boot.ipxe if empty.
+	First string
 }
 
 // Lab is a wire with a running server on it.
@@ -63,6 +68,9 @@ type Lab struct {
 func Open(c Config) (*Lab, error) {
 	if c.ScriptBy == "" {
 		c.ScriptBy = wire.HTTP
+	}
+	if c.First == "" {
+		c.First = "boot.ipxe"
 	}
 	var nonce [4]byte
 	if _, err := rand.Read(nonce[:]); err != nil {
@@ -157,9 +165,9 @@ func (l *Lab) BootDir() string { return filepath.Join(l.Dir, "boot") }
 // scriptURL is what iPXE is told to fetch.
 func (l *Lab) scriptURL() string {
 	if l.ScriptBy == wire.HTTP {
-		return httpBase + "/" + scriptName
+		return httpBase + "/" + l.First
 	}
-	return scriptName
+	return l.First
 }
 
 // fillBootDir copies the first-stage files, since distributions link them to places outside the directory that a
@@ -181,5 +189,25 @@ func (l *Lab) fillBootDir() error {
 			return fmt.Errorf("copy first-stage file: %w", err)
 		}
 	}
-	return os.WriteFile(filepath.Join(l.BootDir(), scriptName), []byte(l.script()), 0o644)
+	if len(l.Rendered) == 0 {
+		return os.WriteFile(filepath.Join(l.BootDir(), l.First), []byte(l.script()), 0o644)
+	}
+	return l.fillScriptDir()
+}
+
+// scriptDir is the directory of the scripts that are rendered.
+func (l *Lab) scriptDir() string { return filepath.Join(l.Dir, "scripts") }
+
+func (l *Lab) fillScriptDir() error {
+	if err := os.MkdirAll(l.scriptDir(), 0o755); err != nil {
+		return fmt.Errorf("make script directory: %w", err)
+	}
+	own := strings.TrimPrefix(l.script(), "#!ipxe\n")
+	for _, f := range l.Rendered {
+		text := strings.ReplaceAll(f.Content, "@lab@", own)
+		if err := os.WriteFile(filepath.Join(l.scriptDir(), f.Name), []byte(text), 0o644); err != nil {
+			return fmt.Errorf("write script: %w", err)
+		}
+	}
+	return nil
 }

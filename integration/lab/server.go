@@ -36,6 +36,10 @@ func (s Suite) commands(l *Lab) ([]command, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure the suite: %w", err)
 	}
+	files := []string{s.TFTPD, "--root", l.BootDir(), "--tftp", ServerIP + ":69", "--http", ServerIP + ":8080"}
+	if len(l.Rendered) > 0 {
+		files = append(files, "--scripts", l.scriptDir())
+	}
 	return []command{
 		{
 			name: dhcpd,
@@ -44,7 +48,7 @@ func (s Suite) commands(l *Lab) ([]command, error) {
 		},
 		{
 			name: tftpd,
-			args: []string{s.TFTPD, "--root", l.BootDir(), "--tftp", ServerIP + ":69", "--http", ServerIP + ":8080"},
+			args: files,
 			udp:  []int{69},
 			tcp:  []int{8080},
 		},

@@ -59,7 +59,7 @@ func (l *Lab) judge(b *Boot) []Check {
 	check(given.File == l.scriptURL(), given.String(), "iPXE is given its script, %s", l.scriptURL())
 	offered := b.firstStageOffers()
 	check(len(offered) == 0, strings.Join(offered, "; "), "iPXE is never given an iPXE file again")
-	t, fetched := b.fetched(l.ScriptBy, scriptName)
+	t, fetched := b.fetched(l.ScriptBy, l.First)
 	check(fetched, "", "the script is fetched whole by %s", l.ScriptBy)
 	check(!b.Done.IsZero() && (!fetched || b.Done.After(t.Start)), "", "the script's last line is on the console")
 	return checks
