@@ -105,7 +105,9 @@ func TestAMachineGetsItsAutoexecScript(t *testing.T) {
 	}
 	byItself := true
 	for _, m := range b.Trace.DHCP {
-		byItself = byItself && !(m.FromClient && m.IPXE)
+		if m.FromClient && m.IPXE {
+			byItself = false
+		}
 	}
 	if byItself != (newer != "") {
 		t.Errorf("iPXE (newer: %q) asked for autoexec.ipxe by itself: %v\n%s", newer, byItself, timeline(b))

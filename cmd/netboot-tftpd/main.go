@@ -32,8 +32,8 @@ Examples:
   netboot-tftpd --config /etc/netboot/tftpd.yml
       the same settings from a file with the keys root, tftp, http (each a value or a list), scripts and metrics
 
-A flag wins over the file's key of the same name. A running server does not read the file again; scripts are read again
-when they change, and on SIGHUP.
+A flag wins over the file's key of the same name. A running server does not read the file again, and says so when it
+changes; scripts are read again when they change, and on SIGHUP.
 `
 
 func main() {
@@ -109,14 +109,15 @@ func open(s settings, log logrus.FieldLogger) ([]daemon.Task, error) {
 	reg := daemon.NewRegistry()
 	config := tftpd.Config{Files: dirs, Log: log, Metrics: tftpd.NewMetrics(reg)}
 
-	var tasks []daemon.Task
+	reload := live.NewReloader(log, reg) // without scripts too: SIGHUP must not end the program
+	tasks := []daemon.Task{reload}
+	if s.file != "" {
+		reload.AddFixed(s.file)
+	}
 	if s.scripts != "" {
-		reload := live.NewReloader(log, reg)
 		scripts, err := openScripts(s.scripts, dirs, reload, log)
-		if problems = append(problems, err); err == nil {
-			config.Files = scripts
-			tasks = append(tasks, reload)
-		}
+		problems = append(problems, err)
+		config.Files = scripts
 	}
 	for _, addr := range s.tftp {
 		conns, err := tftpd.ListenTFTP(addr)

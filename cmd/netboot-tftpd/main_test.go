@@ -320,6 +320,22 @@ func TestScriptsAreRenderedPerMachineAndReadAgainWhenTheyChange(t *testing.T) {
 	}
 }
 
+func TestAHangupEndsNothingAndAChangedFileIsTold(t *testing.T) {
+	dir, content := bootDir(t)
+	config := filepath.Join(dir, "tftpd.yml")
+	must(t, os.WriteFile(config, []byte("root: .\nhttp: 127.0.0.1:0\ntftp: 192.0.2.1:69\n"), 0o644))
+	d := start(t, "--config", config, "--tftp", "127.0.0.1:0")
+	must(t, d.cmd.Process.Signal(syscall.SIGHUP))
+	must(t, os.WriteFile(config, []byte("root: .\nhttp: 127.0.0.1:8080\n"), 0o644))
+	told := false
+	for !told && d.lines.Scan() {
+		told = strings.Contains(d.lines.Text(), "need a restart")
+	}
+	if got := curl(t, "http://"+d.at["http"][0]+"/ipxe.efi"); !told || !bytes.Equal(got, content) {
+		t.Errorf("told: %v, %d bytes", told, len(got))
+	}
+}
+
 func TestBrokenScriptsAreToldBeforeTheStart(t *testing.T) {
 	dir, _ := bootDir(t)
 	must(t, os.WriteFile(filepath.Join(dir, "a.ipxe.tmpl"), []byte("#!ipxe\n{{end}}\n"), 0o644))

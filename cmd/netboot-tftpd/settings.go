@@ -20,6 +20,7 @@ type file struct {
 // settings are flags and file as understood.
 type settings struct {
 	roots, tftp, http []string
+	file              string // where it was read from; empty: flags only
 	scripts           string // a directory; empty: none
 	metrics           string
 }
@@ -41,7 +42,7 @@ func readSettings(flags *pflag.FlagSet) (settings, error) {
 			f.Scripts = conf.Resolve(path, f.Scripts)
 		}
 	}
-	s := settings{roots: list(flags, "root", f.Root), tftp: list(flags, "tftp", f.TFTP), http: list(flags, "http", f.HTTP)}
+	s := settings{file: path, roots: list(flags, "root", f.Root), tftp: list(flags, "tftp", f.TFTP), http: list(flags, "http", f.HTTP)}
 	s.scripts, s.metrics = one(flags, "scripts", f.Scripts), one(flags, "metrics", f.Metrics)
 	return s, nil
 }
