@@ -18,7 +18,7 @@ import (
 func rendered() []lab.File {
 	return []lab.File{
 		{Name: "mine.ipxe.tmpl", Content: "#!ipxe\necho lab: rendered for {{.mac}} {{.arch}} {{.ip}} disk {{.values.disk}}\n" +
-			"echo lab: made by {{.manufacturer}} as {{.uuid}}\n@lab@"},
+			"echo lab: made by {{.manufacturer}} as {{.uuid}}\necho lab: a {{.product}}\n@lab@"},
 		{Name: "machines.yml", Content: "machines:\n  - {mac: \"52:54:00:6c:61:01\", script: mine.ipxe, values: {disk: sda}}\n"},
 	}
 }
@@ -48,7 +48,8 @@ func TestABIOSMachineTellsWhoItIsAndGetsAScriptOfItsOwn(t *testing.T) {
 	t.Parallel()
 	l := open(t, lab.Config{Server: suite(t), Rendered: rendered(), First: "bootstrap.ipxe"})
 	b := boots(t, l, "old-dell", lab.BIOS)
-	for _, want := range []string{"lab: rendered for 52:54:00:6c:61:01 bios 192.0.2.1", "lab: made by QEMU as 00112233-4455-6677-8899-aabbccddee01"} {
+	for _, want := range []string{"lab: rendered for 52:54:00:6c:61:01 bios 192.0.2.1", "lab: made by QEMU as 00112233-4455-6677-8899-aabbccddee01",
+		"lab: a Standard%20PC%20%28i440FX%20%2B%20PIIX%2C%201996%29"} {
 		if !prints(b, want) {
 			t.Errorf("the console has no line %q:\n%s", want, timeline(b))
 		}
@@ -56,6 +57,40 @@ func TestABIOSMachineTellsWhoItIsAndGetsAScriptOfItsOwn(t *testing.T) {
 	all := asked(b, wire.HTTP, "boot.ipxe")
 	if len(all) != 1 || !all[0].Whole || !strings.HasPrefix(all[0].Name, "/m/52-54-00-6c-61-01/boot.ipxe?mac=52-54-00-6c-61-01&uuid=00112233-4455-6677-8899-aabbccddee01&ip=192.0.2.1") {
 		t.Errorf("its script was asked for as %+v", all)
+	}
+}
+
+func TestADeadNetworkCardDoesNotKeepAMachineFromItsScript(t *testing.T) {
+	t.Parallel()
+	l := open(t, lab.Config{Server: suite(t), Rendered: rendered(), First: "bootstrap.ipxe", DeadCards: 1})
+	b := boots(t, l, "old-dell", lab.BIOS)
+	if !prints(b, "lab: rendered for 52:54:00:6c:61:01") || !prints(b, "Asking as 52:54:00:6c:61:01 on net1") {
+		t.Errorf("it did not ask on its second card:\n%s", timeline(b))
+	}
+}
+
+// Its values are incomplete at first, so that the server has an error for it; they are mended while it tries again.
+func TestAMachineAsksUntilItsScriptIsMended(t *testing.T) {
+	t.Parallel()
+	files := rendered()
+	mended := files[1].Content
+	files[1].Content = strings.Replace(mended, "disk: sda", "disc: sda", 1)
+	var l *lab.Lab
+	tries := 0
+	l = open(t, lab.Config{Server: suite(t), Rendered: files, First: "bootstrap.ipxe", Watch: func(_, line string) {
+		if !strings.Contains(line, "Trying again") {
+			return
+		}
+		if tries++; tries == 1 {
+			if err := os.WriteFile(filepath.Join(l.Dir, "scripts", "machines.yml"), []byte(mended), 0o644); err != nil {
+				t.Error(err)
+			}
+		}
+	}})
+	b := boots(t, l, "old-dell", lab.BIOS)
+	all := asked(b, wire.HTTP, "boot.ipxe")
+	if tries == 0 || len(all) < 2 || all[0].Status != 500 || all[len(all)-1].Status != 200 {
+		t.Errorf("tried again %d times:\n%s", tries, timeline(b))
 	}
 }
 

@@ -50,7 +50,7 @@ func TestTheREADMEsSiteIsTakenAndRenders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, _ := script.Ask("mac=52:54:00:aa:bb:01&manufacturer=Dell+Inc.&product=R640")
+	m, _ := script.Ask("mac=52:54:00:aa:bb:01&manufacturer=Dell%20Inc.&product=R640")
 	s, err := l.Render("boot.ipxe", m)
 	want := `#!ipxe
 set base http://192.0.2.1/bookworm

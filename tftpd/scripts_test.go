@@ -71,7 +71,7 @@ func TestEachMachineGetsItsScriptByHTTP(t *testing.T) {
 		"/m/52-54-00-aa-bb-01/autoexec.ipxe":                              forOldDell,
 		"/m/52-54-00-aa-bb-01/m/52-54-00-aa-bb-01/boot.ipxe?mac=":         forOldDell,
 		"/m/52-54-00-aa-bb-01/boot.ipxe?mac=52:54:00:aa:bb:09":            "#!ipxe\necho default mac=52:54:00:aa:bb:09 ip=127.0.0.1 hostname= product=\n",
-		"/boot.ipxe?mac=nonsense&product=Power+Edge":                      "#!ipxe\necho default mac= ip=127.0.0.1 hostname= product=Power%20Edge\n",
+		"/boot.ipxe?mac=nonsense&product=Power%20Edge":                    "#!ipxe\necho default mac= ip=127.0.0.1 hostname= product=Power%20Edge\n",
 		"/m/nonsense/boot.ipxe":                                           "#!ipxe\necho default mac= ip=127.0.0.1 hostname= product=\n",
 		"/m//boot.ipxe":                                                   "#!ipxe\necho default mac= ip=127.0.0.1 hostname= product=\n",
 		"/boot.ipxe":                                                      "#!ipxe\necho default mac= ip=127.0.0.1 hostname= product=\n",

@@ -22,6 +22,7 @@ type machine struct {
 	tap  string
 	mac  net.HardwareAddr
 	uuid string
+	dead int // network cards without a wire
 }
 
 // Boot is what came of a machine's power on: what it did, and whether that is what a network boot is.
@@ -66,6 +67,7 @@ func (l *Lab) assemble(name string, kind Kind) (*machine, error) {
 	m := &machine{
 		name: name,
 		kind: kind,
+		dead: l.DeadCards,
 		dir:  filepath.Join(l.Dir, name),
 		tap:  fmt.Sprintf("tap%d", number),
 		mac:  net.HardwareAddr{0x52, 0x54, 0x00, 0x6c, 0x61, byte(number)},

@@ -46,6 +46,8 @@ type Config struct {
 	// Rendered are the files of a directory of boot scripts, in which @lab@ stands for the lab's own commands. With
 	// them the suite renders scripts per machine, and the boot directory has none.
 	Rendered []File
+	// DeadCards are network cards of each machine that nothing answers on; they come before the one on the wire.
+	DeadCards int
 	// First is the script that iPXE is told to fetch; boot.ipxe if empty.
 	First string
 }

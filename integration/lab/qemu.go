@@ -52,6 +52,9 @@ func (m *machine) arguments() ([]string, error) {
 	if !m.kind.traits().ipxe {
 		card += ",romfile=" // the firmware's own client, not the card's iPXE
 	}
+	for i := range m.dead {
+		args = append(args, "-device", fmt.Sprintf("virtio-net-pci,romfile=,mac=52:54:00:6c:64:%02x", i))
+	}
 	return append(append(args, special...), "-device", card), nil
 }
 

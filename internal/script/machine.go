@@ -36,19 +36,24 @@ func Facts() []string {
 	return []string{"mac", "uuid", "serial", "asset", "arch", "ip", "hostname", "manufacturer", "product"}
 }
 
-// Ask reads a query, as the stock bootstrap script sends it. What is wrong in it counts as not told; refused says what
+// Ask reads a query, as the stock bootstrap script sends it. The first value of a fact counts. A plus sign is one and no
+// space: iPXE before November 2021 decodes the query of a URL and encodes it anew, and leaves & and + as they are ("i440FX + PIIX"
+// comes as i440FX%20+%20PIIX). What is wrong in it counts as not told; refused says what
 // and why, one text each, in words that are safe to log.
 func Ask(query string) (m Machine, refused []string) {
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		refused = append(refused, "the query is not well encoded")
-	}
-	for _, fact := range Facts() {
-		v := values.Get(fact)
-		if v == "" {
+	told := map[string]bool{}
+	for pair := range strings.SplitSeq(query, "&") {
+		fact, value, _ := strings.Cut(pair, "=")
+		if told[fact] || value == "" || !slices.Contains(Facts(), fact) {
 			continue
 		}
-		if err := m.Tell(fact, v); err != nil {
+		told[fact] = true
+		value, err := url.PathUnescape(value)
+		if err != nil {
+			refused = append(refused, fact+" is not well encoded")
+			continue
+		}
+		if err := m.Tell(fact, value); err != nil {
 			refused = append(refused, fmt.Sprintf("%s %v", fact, err))
 		}
 	}
