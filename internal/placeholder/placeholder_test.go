@@ -82,6 +82,27 @@ func TestASplicedFileIsTheFileWithTheScript(t *testing.T) {
 	}
 }
 
+func TestReadingASplicedFileCopiesNothing(t *testing.T) {
+	file := append(append(noise(50_000), placeholder.Text()...), noise(50_000)...)
+	r := bytes.NewReader(file)
+	s, err := placeholder.Splice(r, int64(len(file)), []placeholder.Block{{Offset: 50_000, Size: placeholder.Size}}, []byte("#!ipxe\n"))
+	must(t, err)
+	block := make([]byte, 1428)
+	n := testing.AllocsPerRun(10, func() {
+		if _, err := s.Seek(0, io.SeekStart); err != nil {
+			t.Error(err)
+		}
+		for {
+			if _, err := s.Read(block); err != nil {
+				break
+			}
+		}
+	})
+	if n > 0 {
+		t.Errorf("a whole download allocates %.0f times", n)
+	}
+}
+
 func FuzzAnyFileIsSearchedSafely(f *testing.F) {
 	f.Add(placeholder.Text())
 	f.Add(placeholder.Text()[:100])

@@ -37,9 +37,9 @@ func Facts() []string {
 }
 
 // Ask reads a query, as the stock bootstrap script sends it. The first value of a fact counts. A plus sign is one and no
-// space: iPXE before November 2021 decodes the query of a URL and encodes it anew, and leaves & and + as they are ("i440FX + PIIX"
-// comes as i440FX%20+%20PIIX). What is wrong in it counts as not told; refused says what
-// and why, one text each, in words that are safe to log.
+// space: iPXE before November 2021 decodes the query of a URL and encodes it anew, and leaves & and + as they are
+// ("i440FX + PIIX" comes as i440FX%20+%20PIIX). What is wrong in it counts as not told; refused says what and why, one
+// text each, in words that are safe to log.
 func Ask(query string) (m Machine, refused []string) {
 	told := map[string]bool{}
 	for pair := range strings.SplitSeq(query, "&") {

@@ -26,6 +26,7 @@ type compiler struct {
 	server6 netip.Addr
 	dirs    []string // firmware directories that exist
 	scripts string   // the directory of boot scripts, if it exists
+	renders bool     // one is named
 	library *script.Library
 }
 
@@ -287,6 +288,7 @@ func (c *compiler) file(g *Give, a *answer) {
 		return
 	}
 	a.file = f
+	c.perMachine(g.File)
 	if f.scheme == "" && f.name.template == nil {
 		c.lookUp(g.File)
 	}

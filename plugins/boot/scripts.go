@@ -15,6 +15,7 @@ func (c *compiler) scriptsDir(d conf.At[string]) {
 	if d.V == "" {
 		return
 	}
+	c.renders = true
 	dir := conf.Resolve(c.path, d.V)
 	if _, err := os.Stat(dir); err != nil {
 		c.warnings.Add(d.Pos, "scripts directory %s cannot be read: %v; create it, or remove the line: scripts cannot be looked up there", dir, errors.Unwrap(err))
@@ -39,4 +40,15 @@ func (c *compiler) rendered(name string) bool {
 		return c.scripts != "" && netboot.IsIPXEScript(name)
 	}
 	return c.library.Has(name)
+}
+
+// perMachine looks at a name that only a file server with scripts understands.
+func (c *compiler) perMachine(file conf.At[string]) {
+	name := file.V
+	if c.base != "" {
+		name = strings.TrimPrefix(name, c.base+"/")
+	}
+	if strings.HasPrefix(name, "m/{mac") && !c.renders {
+		c.warnings.Add(file.Pos, "only netboot-tftpd --scripts takes m/ and the address off the name %q; set scripts: at the top of the map too", file.V)
+	}
 }
