@@ -10,6 +10,7 @@ import (
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
 	"github.com/coredhcp-netboot/suite/internal/netboot"
+	"github.com/coredhcp-netboot/suite/internal/program"
 	"github.com/coredhcp-netboot/suite/internal/script"
 )
 
@@ -114,25 +115,25 @@ func (k *checker) program(g *Give, codes []netboot.Arch, onlyIPXE bool) {
 	switch {
 	case known.err != nil:
 		k.problems.Add(g.File.Pos, "file %q cannot be read: %v; correct its permissions", name, known.err)
-	case known.kind == empty || known.kind == html:
-		k.problems.Add(g.File.Pos, "file %q is %s; copy it there once more", name, known.program)
-	case netboot.IsIPXEScript(name) && known.kind != ipxeScript:
+	case known.Kind == program.Empty || known.Kind == program.HTML:
+		k.problems.Add(g.File.Pos, "file %q is %s; copy it there once more", name, known.Program)
+	case netboot.IsIPXEScript(name) && known.Kind != program.Script:
 		k.problems.Add(g.File.Pos, "file %q does not begin with #!ipxe, so iPXE does not take it for a script; begin it so", name)
-	case !netboot.IsIPXEScript(name) && known.kind == ipxeScript && !onlyIPXE:
+	case !netboot.IsIPXEScript(name) && known.Kind == program.Script && !onlyIPXE:
 		k.problems.Add(g.File.Pos, "file %q is an iPXE script, which its name does not tell, so firmware would be handed it too; name it %s.ipxe, or match ipxe: true", name, strings.TrimSuffix(name, filepath.Ext(name)))
-	case !onlyIPXE || known.ipxe: // iPXE runs files of many kinds
-		k.suits(g, name, known.program, codes)
+	case !onlyIPXE || known.IPXE: // iPXE runs files of many kinds
+		k.suits(g, name, known.Program, codes)
 		k.companion(g, known.path)
 	}
 }
 
 // suits compares a file with the architectures of its machines.
-func (k *checker) suits(g *Give, name string, known program, codes []netboot.Arch) {
+func (k *checker) suits(g *Give, name string, known program.Program, codes []netboot.Arch) {
 	if ext := strings.ToLower(filepath.Ext(name)); ext == ".iso" || ext == ".img" {
 		return // which UEFI boots by HTTP as a disk
 	}
 	for _, code := range codes {
-		if !known.runsOn(code) {
+		if !known.RunsOn(code) {
 			k.problems.Add(g.File.Pos, "file %q is %s, which %s machines (arch %d) cannot run; give them a file of their own", name, known, code, uint16(code))
 			return
 		}

@@ -64,7 +64,7 @@ func (k *checker) identities() (all []identity) {
 	all = append(all, identity{})
 	handsOut := func(g *Give) bool {
 		known, _ := k.look(g.File.V)
-		return known.ipxe || netboot.IsIPXEBinary(g.File.V)
+		return known.IPXE || netboot.IsIPXEBinary(g.File.V)
 	}
 	for i := range k.file.Rules {
 		r := &k.file.Rules[i]

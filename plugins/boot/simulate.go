@@ -7,6 +7,7 @@ import (
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
 	"github.com/coredhcp-netboot/suite/internal/netboot"
+	"github.com/coredhcp-netboot/suite/internal/program"
 )
 
 // A machine's boot is a chain: its ROM asks and runs what it is told; where that is iPXE, iPXE asks in turn. walk plays
@@ -146,13 +147,13 @@ func (k *checker) becomes(c netboot.Client, file string) (next netboot.Client, i
 		file = strings.Replace(file, us, "{server}", 1) // as the map has it
 	}
 	known, there := k.look(file)
-	if !netboot.IsIPXEBinary(file) && !known.ipxe {
+	if !netboot.IsIPXEBinary(file) && !known.IPXE {
 		return c, false
 	}
 	switch name := c.Arch.String(); {
-	case there && !known.runsOn(c.Arch), !there && name == "bios" && isEFIName(file), !there && strings.HasPrefix(name, "uefi-") && !isEFIName(file):
+	case there && !known.RunsOn(c.Arch), !there && name == "bios" && isEFIName(file), !there && strings.HasPrefix(name, "uefi-") && !isEFIName(file):
 		return c, false // which the machine cannot run
-	case strings.HasPrefix(name, "uboot-") && (there && known.kind != efi || !there && !isEFIName(file)):
+	case strings.HasPrefix(name, "uboot-") && (there && known.Kind != program.EFI || !there && !isEFIName(file)):
 		return c, false
 	case name == "uboot-arm32":
 		c.Arch = archOf("uefi-arm32")
@@ -173,17 +174,17 @@ func isEFIName(file string) bool {
 }
 
 // look is the file behind a name or one of our own URLs, where it is in a firmware directory.
-func (k *checker) look(file string) (p program, there bool) {
+func (k *checker) look(file string) (p program.Program, there bool) {
 	if name, ours := k.nameOf(file); ours {
 		f := k.open(name)
-		return f.program, f.path != "" && f.err == nil
+		return f.Program, f.path != "" && f.err == nil
 	}
 	return p, false
 }
 
 // looked is a file of a firmware directory.
 type looked struct {
-	program
+	program.Program
 	path string // empty: there is none
 	err  error  // of reading it
 }
@@ -193,7 +194,7 @@ func (k *checker) open(name string) looked {
 	f, before := k.looked[name]
 	if !before {
 		if f.path = k.find(name); f.path != "" {
-			f.program, f.err = programOf(f.path)
+			f.Program, f.err = program.Of(f.path)
 		}
 		k.looked[name] = f
 	}
