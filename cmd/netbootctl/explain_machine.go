@@ -29,19 +29,33 @@ type machineFlags struct {
 var machineFlagNames = []string{"arch", "mac", "firmware", "ipxe", "features", "user-class", "vendor-class", "uuid", "hostname",
 	"relay", "circuit-id", "remote-id", "v6"}
 
+// add are the flags of a machine anywhere.
 func (m *machineFlags) add(fs *flag.FlagSet) {
 	fs.StringVar(&m.arch, "arch", "", "what it can run: "+strings.Join(netboot.ArchNames(), ", ")+", or a number")
 	fs.StringVar(&m.mac, "mac", "52:54:00:00:00:01", "its hardware address")
 	fs.StringVar(&m.firmware, "firmware", "", "what it fetches with: pxe, http, ipxe, or none for an operating system (default: pxe, or http where --arch is a number that means it)")
+	m.addClasses(fs)
+	fs.StringVar(&m.hostname, "hostname", "", "its host name")
+	fs.StringVar(&m.relay, "relay", "", "address of the relay agent that it is behind")
+	fs.StringVar(&m.circuitID, "circuit-id", "", "what the relay agent tells of its port; 0x and hex digits for bytes")
+	fs.StringVar(&m.remoteID, "remote-id", "", "what the relay agent tells of itself; 0x and hex digits for bytes")
+}
+
+// addHere are the flags of a machine on this host's network.
+func (m *machineFlags) addHere(fs *flag.FlagSet) {
+	fs.StringVar(&m.arch, "arch", "", "what it can run: "+strings.Join(played(), ", ")+", or a number")
+	fs.StringVar(&m.mac, "mac", "", "its hardware address (default: one of its own, always the same on this interface)")
+	fs.StringVar(&m.firmware, "firmware", "", "what it fetches with: pxe, http or ipxe (default: pxe, or http where --arch is a number that means it)")
+	m.addClasses(fs)
+}
+
+// addClasses are the flags by which servers tell machines apart.
+func (m *machineFlags) addClasses(fs *flag.FlagSet) {
 	fs.BoolVar(&m.ipxe, "ipxe", false, "the same as --firmware ipxe")
 	fs.StringSliceVar(&m.features, "features", nil, "of its iPXE: "+strings.Join(netboot.FeatureNames(), ", ")+" (default: those of a usual build)")
 	fs.StringVar(&m.userClass, "user-class", "", "its user class")
 	fs.StringVar(&m.vendorClass, "vendor-class", "", "its vendor class (default: what such firmware sends)")
 	fs.StringVar(&m.uuid, "uuid", "", "its UUID, as dmidecode -s system-uuid prints it")
-	fs.StringVar(&m.hostname, "hostname", "", "its host name")
-	fs.StringVar(&m.relay, "relay", "", "address of the relay agent that it is behind")
-	fs.StringVar(&m.circuitID, "circuit-id", "", "what the relay agent tells of its port; 0x and hex digits for bytes")
-	fs.StringVar(&m.remoteID, "remote-id", "", "what the relay agent tells of itself; 0x and hex digits for bytes")
 	fs.BoolVar(&m.v6, "v6", false, "it asks by DHCPv6 (default: DHCPv4)")
 }
 
@@ -57,8 +71,17 @@ func (m *machineFlags) given(fs *flag.FlagSet) string {
 	return strings.Join(names, " ")
 }
 
-// request is what the machine sends. Every wrong flag is told.
+// request is what the machine sends.
 func (m *machineFlags) request() ([]byte, error) {
+	out, err := m.machine()
+	if err != nil {
+		return nil, err
+	}
+	return out.Request(), nil
+}
+
+// machine is the machine that the flags describe. Every wrong one is told.
+func (m *machineFlags) machine() (firmware.Machine, error) {
 	out := firmware.Machine{V6: m.v6, UserClass: m.userClass, VendorClass: m.vendorClass, Hostname: m.hostname, Arch: netboot.ArchUnknown}
 	var errs []error
 	check := func(flag string, err error) {
@@ -67,8 +90,10 @@ func (m *machineFlags) request() ([]byte, error) {
 		}
 	}
 	var err error
-	out.MAC, err = netboot.ParseMAC(m.mac)
-	check("mac", err)
+	if m.mac != "" {
+		out.MAC, err = netboot.ParseMAC(m.mac)
+		check("mac", err)
+	}
 	if m.uuid != "" {
 		out.UUID, err = netboot.ParseUUID(m.uuid)
 		check("uuid", err)
@@ -103,10 +128,7 @@ func (m *machineFlags) request() ([]byte, error) {
 	if out.Firmware == netboot.FirmwareIPXE && !m.featuresGiven {
 		out.Features = netboot.UsualFeatures(out.Arch)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	return out.Request(), nil
+	return out, errors.Join(errs...)
 }
 
 // fetches finds what the machine fetches with.

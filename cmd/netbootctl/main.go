@@ -12,7 +12,7 @@ import (
 	"github.com/coredhcp-netboot/suite/internal/daemon"
 )
 
-const usage = `netbootctl looks at a network boot configuration.
+const usage = `netbootctl looks at a network boot configuration, and at a network that boots machines.
 
 Usage: netbootctl VERB [flags]
 
@@ -21,6 +21,7 @@ Verbs:
   explain   tell what a machine would be answered, and why
   render    show the boot script that a machine gets
   embed     put a script into an iPXE binary that has a placeholder for it
+  probe     boot a machine that does not exist on a real network, and tell where its boot stops
   version   print the version
 
 Examples:
@@ -28,6 +29,7 @@ Examples:
   netbootctl check -c config.yml --json
   netbootctl explain -c config.yml --arch uefi-x64 --mac 52:54:00:aa:bb:01
   netbootctl render --mac 52:54:00:aa:bb:01
+  sudo netbootctl probe --iface eth0 --arch uefi-x64
 
 netbootctl VERB --help tells the flags of a verb.
 `
@@ -50,7 +52,7 @@ func main() {
 func run(args []string, out, help io.Writer) error {
 	if len(args) == 0 {
 		fmt.Fprint(help, usage)
-		return errors.New("no verb; use check, explain, render or embed")
+		return errors.New("no verb; use check, explain, render, embed or probe")
 	}
 	switch verb := args[0]; verb {
 	case "check":
@@ -61,6 +63,8 @@ func run(args []string, out, help io.Writer) error {
 		return render(args[1:], out, help)
 	case "embed":
 		return embed(args[1:], out, help)
+	case "probe":
+		return probeVerb(args[1:], out, help)
 	case "version", "--version":
 		fmt.Fprintln(out, "netbootctl", daemon.Version())
 		return nil
@@ -68,6 +72,6 @@ func run(args []string, out, help io.Writer) error {
 		fmt.Fprint(out, usage)
 		return nil
 	default:
-		return fmt.Errorf("verb %q is unknown; use check, explain, render or embed", verb)
+		return fmt.Errorf("verb %q is unknown; use check, explain, render, embed or probe", verb)
 	}
 }
