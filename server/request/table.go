@@ -1,0 +1,92 @@
+package request
+
+import (
+	"reflect"
+	"sync"
+)
+
+// Of is the request whose handlers were given msg as their request; nil if the server tells nothing of it. It finds
+// requests only while their chain runs.
+func Of(msg any) *Request {
+	s := underWay.shard(msg)
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests[msg]
+}
+
+// The methods below are for the server that runs the chain.
+
+// Open makes what f says known to the handlers that are given msg, a pointer, until Close.
+func Open(msg any, f Facts) *Request {
+	r := &Request{facts: f, message: msg}
+	r.holds.waiting = 1 // the chain
+	if s := underWay.shard(msg); s != nil {
+		s.mu.Lock()
+		s.requests[msg] = r
+		s.mu.Unlock()
+	}
+	return r
+}
+
+// Close ends what Open began: the chain has ended, or panicked. What is held goes on.
+func (r *Request) Close() {
+	if s := underWay.shard(r.message); s != nil {
+		s.mu.Lock()
+		delete(s.requests, r.message)
+		s.mu.Unlock()
+	}
+	r.message = nil
+}
+
+// Held tells whether something is still to be done before the reply leaves.
+func (r *Request) Held() bool {
+	r.holds.mu.Lock()
+	defer r.holds.mu.Unlock()
+	return r.holds.waiting > 1
+}
+
+// Finish has send called when no hold is left, with the first error of one: now, or later by the goroutine of the last
+// one's commit.
+func (r *Request) Finish(send func(error)) {
+	r.holds.mu.Lock()
+	r.holds.ended = send
+	r.holds.mu.Unlock()
+	r.holds.release(nil)
+}
+
+// Asked are the ways of encoding and delivery that a plugin asked for; zero values: none.
+func (r *Request) Asked() (Encode4, Delivery) { return r.encode, r.delivery }
+
+// table finds requests by their messages. Plugins are given nothing but the message, so it is the one thing that the
+// whole process shares.
+type table [64]shard
+
+type shard struct {
+	mu       sync.Mutex
+	requests map[any]*Request
+	_        [40]byte // the next lock has a cache line of its own
+}
+
+//nolint:gochecknoglobals // a handler has no other way to its server
+var underWay = newTable()
+
+func newTable() *table {
+	t := new(table)
+	for i := range t {
+		t[i].requests = map[any]*Request{}
+	}
+	return t
+}
+
+// shard is where msg belongs; nil for what is no pointer.
+func (t *table) shard(msg any) *shard {
+	v := reflect.ValueOf(msg)
+	if v.Kind() != reflect.Pointer {
+		return nil
+	}
+	const golden = 0x9e3779b97f4a7c15 // spreads addresses, which differ in few bits
+	return &t[uint64(v.Pointer())*golden>>58]
+}
