@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/coredhcp/coredhcp/handler"
 	"github.com/coredhcp/coredhcp/plugins"
@@ -12,8 +13,7 @@ import (
 	"github.com/coredhcp-netboot/suite/internal/conf"
 )
 
-// Chain are the plugins of a configuration, set up, in its order. Its methods make of a request what CoreDHCP's loop
-// makes of it, without a socket.
+// Chain are the plugins of a configuration, set up, in its order. It makes replies of requests, without a socket.
 type Chain struct {
 	four []link[handler.Handler4]
 	six  []link[handler.Handler6]
@@ -23,6 +23,7 @@ type Chain struct {
 type link[H any] struct {
 	Link
 	handle H
+	takes  Messages
 }
 
 // Link names one plugin of a chain.
@@ -31,161 +32,153 @@ type Link struct {
 	At     conf.Pos // in the configuration
 }
 
-// Step hears what a plugin left of the reply, as it would go out; nil: the plugin dropped the request.
-type Step func(l Link, reply []byte)
+// Messages are kinds of DHCPv4 messages that stock plugins cannot bear: a plugin gets them only if it is known to take
+// them.
+type Messages uint8
 
-// NewChain sets up the plugins that c lists, each by setUp. A plugin that does not serve a family is left out there, as
-// CoreDHCP does.
-func NewChain(c *Config, byName map[string]*plugins.Plugin) (*Chain, error) {
-	ch := new(Chain)
-	for _, s := range c.Sections() {
-		for i, p := range s.Plugins {
-			plugin, l := byName[p.Name], Link{p.Name, c.Pos(s.Name, i)}
-			var err error
-			switch {
-			case plugin == nil:
-				err = errors.New("is unknown")
-			case s.Name == "server4" && plugin.Setup4 != nil:
-				ch.four, err = add(ch.four, l, plugin.Setup4, p.Args)
-			case s.Name == "server6" && plugin.Setup6 != nil:
-				ch.six, err = add(ch.six, l, plugin.Setup6, p.Args)
-			}
-			if err != nil {
-				return nil, fmt.Errorf("%s: %s: plugin %s: %w", l.At, s.Name, p.Name, cutPluginError(err))
-			}
-		}
-	}
-	return ch, nil
-}
-
-func add[H any, S ~func(args ...string) (H, error)](chain []link[H], l Link, setUp S, args []string) ([]link[H], error) {
-	h, err := setUp(args...)
-	return append(chain, link[H]{l, h}), err
-}
-
-// cutPluginError takes the names off that the caller puts before it.
-func cutPluginError(err error) error {
-	var failed *pluginError
-	if errors.As(err, &failed) {
-		return failed.cause
-	}
-	return err
-}
-
-// Errors of requests that no plugin is asked about.
-var (
-	errNotRequest = errors.New("is a reply, not a request")
-	errNoType     = errors.New("has no message type that a server answers")
+// The kinds. Stock range would lease an address for a declined one, and never get it back from a BOOTP client.
+const (
+	Decline Messages = 1 << iota // DHCPDECLINE; never answered
+	BOOTP                        // requests without a message type
+	ordinary
 )
 
-// Answer4 is the reply to a DHCPv4 message, nil where there is none. The error says why no plugin was asked.
-func (ch *Chain) Answer4(request []byte, heard Step) ([]byte, error) {
-	req, err := dhcpv4.FromBytes(request)
-	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", err)
+// NewChain sets up the plugins that c lists, in the order of LoadPlugins of CoreDHCP, and all problems come in one run.
+// A plugin that does not serve a family is left out there, as CoreDHCP does. Takes are the plugins that take more than
+// ordinary messages.
+func NewChain(c *Config, byName map[string]*plugins.Plugin, takes map[string]Messages) (*Chain, error) {
+	ch := new(Chain)
+	var problems conf.Problems
+	for _, name := range []string{"server6", "server4"} {
+		for _, s := range c.Sections() {
+			if s.Name != name {
+				continue
+			}
+			for i, p := range s.Plugins {
+				l := Link{p.Name, c.Pos(s.Name, i)}
+				err := ch.add(s.Name, l, byName[p.Name], p.Args, takes[p.Name]|ordinary)
+				var ofItsFile conf.Problems
+				switch {
+				case errors.As(err, &ofItsFile):
+					problems = append(problems, ofItsFile...)
+				case err != nil:
+					problems.Add(l.At, "%s: plugin %s: %v", s.Name, p.Name, err)
+				}
+			}
+		}
 	}
-	resp, err := NewReply4(req)
-	if err != nil {
-		return nil, err
+	return ch, problems.Err()
+}
+
+func (ch *Chain) add(section string, l Link, p *plugins.Plugin, args []string, takes Messages) error {
+	switch {
+	case p == nil:
+		return fmt.Errorf("is unknown; see netboot-dhcpd -P")
+	case section == "server4" && p.Setup4 != nil:
+		h, err := setUp(p.Setup4, args)
+		if err != nil || h == nil {
+			return err
+		}
+		ch.four = append(ch.four, link[handler.Handler4]{l, h, takes})
+	case section == "server6" && p.Setup6 != nil:
+		h, err := setUp(p.Setup6, args)
+		if err != nil || h == nil {
+			return err
+		}
+		ch.six = append(ch.six, link[handler.Handler6]{l, h, takes})
 	}
-	if heard != nil {
-		heard(Link{}, resp.ToBytes())
-	}
-	for _, l := range ch.four {
+	return nil
+}
+
+// setUp calls a plugin's setup. Its panic is an error.
+func setUp[H any, S ~func(args ...string) (H, error)](setup S, args []string) (h H, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("it panicked: %v; look at its arguments", r)
+		}
+	}()
+	return setup(args...)
+}
+
+// panicError is a plugin's panic over one packet.
+type panicError struct {
+	Link
+	value string
+	stack string
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("plugin %s panicked: %s", e.Plugin, e.value) }
+
+// dropError says why no plugin was asked, or no reply made.
+type dropError struct {
+	why  reason
+	text string
+}
+
+func (e *dropError) Error() string { return e.text }
+
+// Step hears what a plugin left of the reply; a nil pointer: the plugin dropped the request.
+type step4 func(Link, *dhcpv4.DHCPv4)
+
+// run4 passes a request through the plugins that take its kind. A nil reply without an error is a plugin's decision, of
+// the one that is returned. A plugin's panic is an error.
+func (ch *Chain) run4(req, resp *dhcpv4.DHCPv4, kind Messages, heard step4) (out *dhcpv4.DHCPv4, by Link, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			out, err = nil, &panicError{by, fmt.Sprint(r), string(debug.Stack())}
+		}
+	}()
+	for i := range ch.four {
+		l := &ch.four[i]
+		if l.takes&kind == 0 {
+			continue
+		}
 		var stop bool
+		by = l.Link
 		resp, stop = l.handle(req, resp)
 		if heard != nil {
-			heard(l.Link, wire4(resp))
+			heard(by, resp)
 		}
 		if stop {
 			break
 		}
 	}
-	return wire4(resp), nil
+	return resp, by, nil
 }
 
-func wire4(resp *dhcpv4.DHCPv4) []byte {
-	if resp == nil {
-		return nil
-	}
-	return resp.ToBytes()
-}
+type step6 func(Link, dhcpv6.DHCPv6)
 
-// NewReply4 is the reply before any plugin has seen it.
-func NewReply4(req *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, error) {
-	if req.OpCode != dhcpv4.OpcodeBootRequest {
-		return nil, errNotRequest
-	}
-	resp, err := dhcpv4.NewReplyFromRequest(req)
-	if err != nil {
-		return nil, err
-	}
-	switch req.MessageType() {
-	case dhcpv4.MessageTypeDiscover:
-		resp.UpdateOption(dhcpv4.OptMessageType(dhcpv4.MessageTypeOffer))
-	case dhcpv4.MessageTypeRequest, dhcpv4.MessageTypeInform:
-		resp.UpdateOption(dhcpv4.OptMessageType(dhcpv4.MessageTypeAck))
-	case dhcpv4.MessageTypeRelease: // plugins free what is released
-	default:
-		return nil, errNoType
-	}
-	return resp, nil
-}
-
-// Answer6 is Answer4 for DHCPv6; the reply to a relayed message is wrapped as its relays want it.
-func (ch *Chain) Answer6(request []byte, heard Step) ([]byte, error) {
-	req, err := dhcpv6.FromBytes(request)
-	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", err)
-	}
-	resp, err := NewReply6(req)
-	if err != nil {
-		return nil, err
-	}
-	if heard != nil {
-		heard(Link{}, wire6(resp))
-	}
-	for _, l := range ch.six {
+// run6 is run4 for DHCPv6, where every plugin takes every message.
+func (ch *Chain) run6(req, resp dhcpv6.DHCPv6, heard step6) (out dhcpv6.DHCPv6, by Link, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			out, err = nil, &panicError{by, fmt.Sprint(r), string(debug.Stack())}
+		}
+	}()
+	for i := range ch.six {
+		l := &ch.six[i]
 		var stop bool
+		by = l.Link
 		resp, stop = l.handle(req, resp)
 		if heard != nil {
-			heard(l.Link, wire6(resp))
+			heard(by, resp)
 		}
 		if stop {
 			break
 		}
 	}
-	reply, isMessage := resp.(*dhcpv6.Message)
-	if relay, relayed := req.(*dhcpv6.RelayMessage); relayed && isMessage && reply != nil {
-		if resp, err = dhcpv6.NewRelayReplFromRelayForw(relay, reply); err != nil {
-			return nil, fmt.Errorf("cannot be answered through its relay: %w", err)
-		}
+	if m, ok := resp.(*dhcpv6.Message); ok && m == nil {
+		resp = nil
 	}
-	return wire6(resp), nil
+	return resp, by, nil
 }
 
-func wire6(resp dhcpv6.DHCPv6) []byte {
-	if m, ok := resp.(*dhcpv6.Message); resp == nil || ok && m == nil {
-		return nil
-	}
-	return resp.ToBytes()
-}
-
-// NewReply6 is the reply before any plugin has seen it, to the innermost message of req.
-func NewReply6(req dhcpv6.DHCPv6) (dhcpv6.DHCPv6, error) {
-	msg, err := req.GetInnerMessage()
-	if err != nil {
-		return nil, fmt.Errorf("has no client message inside: %w", err)
-	}
-	switch msg.Type() {
-	case dhcpv6.MessageTypeSolicit:
-		if msg.GetOneOption(dhcpv6.OptionRapidCommit) == nil {
-			return dhcpv6.NewAdvertiseFromSolicit(msg)
+// takesAny tells whether any DHCPv4 plugin takes this kind of message.
+func (ch *Chain) takesAny(kind Messages) bool {
+	for i := range ch.four {
+		if ch.four[i].takes&kind != 0 {
+			return true
 		}
-	case dhcpv6.MessageTypeRequest, dhcpv6.MessageTypeConfirm, dhcpv6.MessageTypeRenew, dhcpv6.MessageTypeRebind,
-		dhcpv6.MessageTypeRelease, dhcpv6.MessageTypeInformationRequest:
-	default:
-		return nil, errNoType
 	}
-	return dhcpv6.NewReplyFromMessage(msg)
+	return false
 }

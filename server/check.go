@@ -2,15 +2,12 @@ package server
 
 import (
 	"errors"
-	"io"
 	"net"
 	"slices"
 	"strings"
 
 	"github.com/coredhcp/coredhcp/config"
 	"github.com/coredhcp/coredhcp/plugins"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sirupsen/logrus"
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
 )
@@ -62,23 +59,19 @@ func (f *Findings) setUp(at conf.Pos, section string, plugin *plugins.Plugin, p 
 		f.Problems.Add(at, "%s: plugin %s: %v", section, p.Name, err)
 		return
 	}
-	quiet := logrus.New()
-	quiet.SetOutput(io.Discard)
-	wrapped := NewGuard(logrus.NewEntry(quiet), prometheus.NewRegistry()).Wrap(plugin)
 	switch {
-	case section == "server4" && wrapped.Setup4 != nil:
-		_, err = wrapped.Setup4(args...)
-	case section == "server6" && wrapped.Setup6 != nil:
-		_, err = wrapped.Setup6(args...)
+	case section == "server4" && plugin.Setup4 != nil:
+		_, err = setUp(plugin.Setup4, args)
+	case section == "server6" && plugin.Setup6 != nil:
+		_, err = setUp(plugin.Setup6, args)
 	default:
 		f.Warnings.Add(at, "%s: plugin %s does not serve this family, and is left out; remove the line", section, p.Name)
 	}
-	var failed *pluginError
 	switch {
 	case errors.Is(err, ErrLeftOut):
 		f.Warnings.Add(at, "%s: plugin %s: %v", section, p.Name, ErrLeftOut)
-	case errors.As(err, &failed):
-		text := failed.cause.Error()
+	case err != nil:
+		text := err.Error()
 		if len(args) > 0 { // a copy
 			text = strings.ReplaceAll(text, args[0], p.Args[0])
 		}

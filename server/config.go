@@ -1,4 +1,5 @@
-// Package server runs a CoreDHCP configuration: it finds and loads the file, and keeps plugins from ending the daemon.
+// Package server runs a CoreDHCP configuration: it finds and loads the file, and it is the
+// packet engine that answers requests by the plugins of that configuration.
 package server
 
 import (
@@ -95,6 +96,14 @@ func (c *Config) Pos(section string, i int) conf.Pos {
 	return conf.Pos{File: c.Path}
 }
 
+// Listen is where a section says where to listen; without such a line, the file.
+func (c *Config) Listen(section string) conf.Pos {
+	if at := c.listen[section]; at.File != "" {
+		return at
+	}
+	return conf.Pos{File: c.Path}
+}
+
 // Load reads the configuration at path by CoreDHCP's own loader, and looks for keys that it would ignore and for plugins
 // that are not among known, all of them at once.
 func Load(path string, known []string) (*Config, error) {
@@ -118,25 +127,6 @@ func Load(path string, known []string) (*Config, error) {
 		}
 	}
 	return c, conf.Problems(nil).With(problems).Err()
-}
-
-// Blame gives a plugin's complaint about its arguments the line where they stand. Other errors, and what a plugin says
-// of a file of its own, it leaves as they are.
-func (c *Config) Blame(err error) error {
-	var failed *pluginError
-	var problems conf.Problems
-	if !errors.As(err, &failed) || errors.As(failed.cause, &problems) {
-		return err
-	}
-	for _, s := range c.Sections() {
-		first := slices.IndexFunc(s.Plugins, named(failed.plugin))
-		if s.Name != failed.section || first < 0 || slices.ContainsFunc(s.Plugins[first+1:], named(failed.plugin)) {
-			continue // of several, which one is not known
-		}
-		problems.Add(c.Pos(s.Name, first), "%v", failed)
-		return problems
-	}
-	return err
 }
 
 // layout is the configuration as far as it has places to remember: CoreDHCP reads the rest.

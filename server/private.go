@@ -12,12 +12,10 @@ import (
 	"github.com/coredhcp/coredhcp/plugins"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv6"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 )
 
-// Private is how somebody who wants to see what a chain does sets it up: guarded as in the daemon, with stateful stock
-// plugins on copies of their state, and without delays.
+// Private is how somebody who wants to see what a chain does sets it up: as in the daemon, but with stateful stock plugins on copies of their state, and without delays.
 type Private struct {
 	Scratch string // a directory for the copies
 	// OnlyBoot runs no stock plugin but server_id, and lends everybody the same address: for what does not depend on
@@ -38,47 +36,40 @@ func (p Private) Chain(c *Config, own ...*plugins.Plugin) (ch *Chain, leftOut []
 	stock := logger.GetLogger("netbootctl")
 	if p.Heard != nil {
 		stock.Logger.ReplaceHooks(logrus.LevelHooks{})
-		stock.Logger.AddHook(listener{p.Heard})
+		stock.Logger.AddHook(logHook{p.Heard})
 	}
-	guard := NewGuard(stock, prometheus.NewRegistry())
 	byName := map[string]*plugins.Plugin{}
 	for _, plugin := range Stock() {
 		switch {
 		case plugin.Name == "sleep", p.OnlyBoot && plugin.Name != "server_id":
 			byName[plugin.Name] = passing(plugin)
 		default:
-			byName[plugin.Name] = onCopies(guard.Wrap(plugin), p.Scratch, &leftOut)
+			byName[plugin.Name] = onCopies(plugin, p.Scratch, &leftOut)
 		}
 	}
 	for _, plugin := range own {
-		byName[plugin.Name] = guard.Wrap(plugin)
+		byName[plugin.Name] = plugin
 	}
-	if ch, err = NewChain(c, byName); err != nil {
+	if ch, err = NewChain(c, byName, nil); err != nil {
 		return nil, nil, err
 	}
 	if p.OnlyBoot {
-		ch.four = slices.Insert(ch.four, 0, link[handler.Handler4]{Link{Plugin: "a lease"}, lend4})
+		ch.four = slices.Insert(ch.four, 0, link[handler.Handler4]{Link{Plugin: "a lease"}, lend4, ordinary})
 	}
 	return ch, leftOut, nil
 }
 
-// listener is a hook of a logger.
-type listener struct {
+// logHook hears what a logger logs.
+type logHook struct {
 	heard func(logrus.Level, string)
 }
 
 // Levels implements logrus.Hook.
-func (listener) Levels() []logrus.Level { return logrus.AllLevels[:logrus.InfoLevel+1] }
+func (logHook) Levels() []logrus.Level { return logrus.AllLevels[:logrus.InfoLevel+1] }
 
 // Fire implements logrus.Hook.
-func (l listener) Fire(e *logrus.Entry) error {
-	text := e.Message
-	for _, key := range []string{"reason", "because"} { // of the guard
-		if v, ok := e.Data[key].(string); ok {
-			text += ", " + key + " " + v
-		}
-	}
-	l.heard(e.Level, text)
+func (l logHook) Fire(e *logrus.Entry) error {
+	l.heard(e.Level, e.Message)
 	return nil
 }
 

@@ -42,8 +42,8 @@ var logLevels = map[string]logrus.Level{
 }
 
 type flags struct {
-	config, logFile, logLevel, metrics string
-	noStdout, listPlugins, version     bool
+	config, logFile, logLevel, metrics     string
+	noStdout, listPlugins, version, beside bool
 }
 
 func parseFlags(args []string) (f flags, err error) {
@@ -55,6 +55,7 @@ func parseFlags(args []string) (f flags, err error) {
 	fs.BoolVarP(&f.noStdout, "nostdout", "N", false, "do not log to standard error")
 	fs.BoolVarP(&f.listPlugins, "plugins", "P", false, "list the plugins and exit")
 	fs.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics and /healthz at this address, like 127.0.0.1:9547 or unix:/run/netboot/dhcpd.sock (default: off)")
+	fs.BoolVar(&f.beside, "beside", false, "hear port 67 beside another DHCP server of this host that has the port")
 	fs.BoolVar(&f.version, "version", false, "print the version and exit")
 	fs.SortFlags = false
 	fs.Usage = func() { fmt.Fprint(os.Stderr, usage+fs.FlagUsages()) }
@@ -102,6 +103,18 @@ func complaint(err error) string {
 	return err.Error()
 }
 
+// logOutput is where the log goes.
+func (f flags) logOutput() io.Writer {
+	var outputs []io.Writer
+	if !f.noStdout {
+		outputs = append(outputs, os.Stderr)
+	}
+	if f.logFile != "" {
+		outputs = append(outputs, daemon.AppendFile(f.logFile))
+	}
+	return io.MultiWriter(outputs...)
+}
+
 func run(f flags) error {
 	log := logger.GetLogger("main")
 	// CoreDHCP's own format prints text that clients sent as it came; this one quotes it.
@@ -109,7 +122,6 @@ func run(f flags) error {
 	log.Logger.SetLevel(logrus.ErrorLevel) // nobody needs a line for each plugin that exists
 
 	registry := daemon.NewRegistry()
-	guard := server.NewGuard(log, registry)
 	all := server.Stock()
 	names := []string{"boot"}
 	for _, p := range all {
@@ -120,12 +132,10 @@ func run(f flags) error {
 		fmt.Println(strings.Join(names, "\n"))
 		return nil
 	}
-	if f.logFile != "" {
-		logger.WithFile(log, f.logFile)
-	}
-	if f.noStdout {
-		log.Logger.SetOutput(io.Discard)
-	}
+	out := daemon.NewLogWriter(f.logOutput(), registry)
+	defer out.Close()
+	logrus.RegisterExitHandler(out.Close) // a plugin may end the process
+	log.Logger.SetOutput(out)
 
 	path, err := server.Find(f.config)
 	if err != nil {
@@ -141,16 +151,20 @@ func run(f flags) error {
 	reloader := live.NewReloader(log, registry)
 	reloader.AddFixed(path)
 	bootPlugin := boot.New(boot.Env{Metrics: registry, Listen6: config.Interfaces6(), Reload: reloader})
+	byName := map[string]*plugins.Plugin{}
 	for _, p := range append(all, &bootPlugin) {
-		if err := plugins.RegisterPlugin(guard.Wrap(p)); err != nil {
-			return err
-		}
+		byName[p.Name] = p
 	}
 	log.Logger.SetLevel(logLevels[f.logLevel])
-	if err := checkListen(config.Config); err != nil {
+	chain, err := server.NewChain(config, byName, nil)
+	if err != nil {
 		return err
 	}
-	tasks := []daemon.Task{newDHCP(path, config.Config), reloader}
+	engine, err := server.Open(config, chain, server.Options{Beside: f.beside}, log, registry)
+	if err != nil {
+		return err
+	}
+	tasks := []daemon.Task{engine, reloader}
 	if f.metrics != "" {
 		l, err := daemon.ListenMetrics(f.metrics, "--metrics", log)
 		if err != nil {
@@ -158,5 +172,5 @@ func run(f flags) error {
 		}
 		tasks = append(tasks, daemon.NewMetrics(l, registry, tasks...))
 	}
-	return config.Blame(daemon.Run(context.Background(), log, tasks...))
+	return daemon.Run(context.Background(), log, tasks...)
 }

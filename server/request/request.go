@@ -69,10 +69,15 @@ func (r *Request) Source() netip.Addr {
 	if r == nil {
 		return netip.Addr{}
 	}
+	return r.facts.Source()
+}
+
+// Source is Request.Source.
+func (f *Facts) Source() netip.Addr {
 	var fallback netip.Addr
-	want4 := r.facts.Local.Addr().Is4()
-	local := r.facts.Local.Addr()
-	for _, p := range r.facts.Interface.Addresses {
+	want4 := f.Local.Addr().Is4()
+	local := f.Local.Addr()
+	for _, p := range f.Interface.Addresses {
 		a := p.Addr()
 		switch {
 		case a.Is4() != want4:
@@ -83,21 +88,21 @@ func (r *Request) Source() netip.Addr {
 		}
 	}
 	// A host answers on any interface for all of its addresses; a broadcast of a subnet is none of them.
-	if local.IsValid() && !local.IsUnspecified() && !local.IsMulticast() && !r.broadcast(local) {
+	if local.IsValid() && !local.IsUnspecified() && !local.IsMulticast() && !f.broadcast(local) {
 		return local
 	}
 	return fallback
 }
 
 // broadcast tells whether a is the limited broadcast, or that of a subnet of the receiving interface.
-func (r *Request) broadcast(a netip.Addr) bool {
+func (f *Facts) broadcast(a netip.Addr) bool {
 	if !a.Is4() {
 		return false
 	}
 	if a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 		return true
 	}
-	for _, p := range r.facts.Interface.Addresses {
+	for _, p := range f.Interface.Addresses {
 		if p.Addr().Is4() && p.Bits() < 31 && p.Contains(a) && !p.Contains(a.Next()) {
 			return true
 		}

@@ -107,8 +107,8 @@ func TestTheReplyLeavesWhenEveryHoldIsDone(t *testing.T) {
 			}
 		}
 		r.Close()
-		if !r.Held() {
-			t.Error("not held")
+		if held, err := r.Held(); !held || err != nil {
+			t.Error("not held, or failed already:", err)
 		}
 		var ends []error
 		r.Finish(func(err error) { ends = append(ends, err) })
@@ -127,8 +127,11 @@ func TestTheReplyLeavesWhenEveryHoldIsDone(t *testing.T) {
 func TestAHoldThatEndsBeforeTheChainDoesNotSendTheReplyEarly(t *testing.T) {
 	r := request.Open(new(dhcpv4.DHCPv4), request.Facts{})
 	defer r.Close()
-	if err := r.Hold(func(done func(error)) { done(nil) }); err != nil || r.Held() {
-		t.Errorf("%v, held: %v", err, r.Held())
+	if err := r.Hold(func(done func(error)) { done(nil) }); err != nil {
+		t.Error(err)
+	}
+	if held, err := r.Held(); held || err != nil {
+		t.Errorf("held: %v, %v", held, err)
 	}
 	sent := false
 	r.Finish(func(err error) { sent = err == nil })

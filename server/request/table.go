@@ -41,11 +41,11 @@ func (r *Request) Close() {
 	r.message = nil
 }
 
-// Held tells whether something is still to be done before the reply leaves.
-func (r *Request) Held() bool {
+// Held tells whether something is still to be done before the reply leaves, and the first error of what is done.
+func (r *Request) Held() (bool, error) {
 	r.holds.mu.Lock()
 	defer r.holds.mu.Unlock()
-	return r.holds.waiting > 1
+	return r.holds.waiting > 1, r.holds.err
 }
 
 // Finish has send called when no hold is left, with the first error of one: now, or later by the goroutine of the last

@@ -1,0 +1,213 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
+
+	"github.com/coredhcp-netboot/suite/server/request"
+)
+
+// Options are what an engine can be told. The zero value serves.
+type Options struct {
+	Workers int   // 0: enough for the processors
+	Queue   int   // requests that may wait for each worker; 0: 1024
+	Rate    *Rate // of one client; nil: 100 in a second for long, 200 at once
+	// Beside hears port 67 by packet sockets, beside another DHCP server of this host that has the port.
+	Beside bool
+}
+
+// Engine receives requests, has them answered by a chain of plugins, and sends the replies. It is a task of the daemon.
+type Engine struct {
+	path       string // of the configuration, for messages
+	chain      *Chain
+	options    Options
+	log        *logrus.Entry
+	drops      *drops
+	received   [2]prometheus.Counter // DHCPv4, DHCPv6
+	seed       maphash.Seed
+	interfaces *interfaces
+	link       *rawSocket
+	listeners  []*listener
+	opening    sync.Mutex
+	queues     []*queue
+	packets    sync.Pool
+	ready      chan struct{}
+}
+
+// Open opens a socket for each entry of the configuration's listen. Requests are answered by chain from Run on. The error
+// tells of every entry that cannot be opened.
+func Open(c *Config, chain *Chain, o Options, log *logrus.Entry, r prometheus.Registerer) (*Engine, error) {
+	e := &Engine{path: c.Path, chain: chain, options: o.withDefaults(), log: log, seed: maphash.MakeSeed(), ready: make(chan struct{})}
+	e.count(r)
+	e.packets.New = func() any { return new(packet) }
+	for range e.options.Workers {
+		e.queues = append(e.queues, newQueue(e.options.Queue, *e.options.Rate))
+	}
+	var err error
+	if e.interfaces, err = newInterfaces(log); err != nil {
+		return nil, err
+	}
+	e.listeners = e.newListeners(c)
+	var errs []error
+	for _, l := range e.listeners {
+		errs = append(errs, l.try())
+	}
+	if err := errors.Join(errs...); err != nil {
+		e.close()
+		return nil, err
+	}
+	if e.link, err = openLink(); err != nil {
+		e.close()
+		return nil, err
+	}
+	for _, l := range e.listeners {
+		if err := l.open(); err != nil {
+			e.close()
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Workers == 0 {
+		o.Workers = max(4, runtime.GOMAXPROCS(0))
+	}
+	if o.Queue == 0 {
+		o.Queue = 1024
+	}
+	if o.Rate == nil {
+		o.Rate = &Rate{PerSecond: 100, Burst: 200}
+	}
+	return o
+}
+
+func (e *Engine) count(r prometheus.Registerer) {
+	e.drops = newDrops(e.log, r)
+	received := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "netboot_dhcpd_received_total", Help: "Datagrams that came in, by family.",
+	}, []string{"family"})
+	r.MustRegister(received)
+	e.received = [2]prometheus.Counter{received.WithLabelValues("4"), received.WithLabelValues("6")}
+}
+
+// String names the task.
+func (e *Engine) String() string { return "dhcp " + e.path }
+
+// Ready is closed when requests are answered.
+func (e *Engine) Ready() <-chan struct{} { return e.ready }
+
+// grace bounds the end of what is under way.
+const grace = 5 * time.Second
+
+// Run serves until ctx ends, answers what it has received by then, and closes the sockets.
+func (e *Engine) Run(ctx context.Context) error {
+	var workers, listeners sync.WaitGroup
+	listeners.Add(1)
+	go func() { // ends with ctx
+		defer listeners.Done()
+		e.interfaces.follow(ctx)
+	}()
+	for _, q := range e.queues {
+		workers.Add(1)
+		go func() { // ends when its queue is closed and empty
+			defer workers.Done()
+			newWorker(e, q).run()
+		}()
+	}
+	for _, l := range e.listeners {
+		listeners.Add(1)
+		go func() { // ends with ctx
+			defer listeners.Done()
+			l.run(ctx)
+		}()
+	}
+	close(e.ready)
+	<-ctx.Done()
+	listeners.Wait() // nothing comes in any more
+	for _, q := range e.queues {
+		q.close()
+	}
+	late := time.AfterFunc(grace, func() {
+		for _, q := range e.queues {
+			q.abort()
+		}
+	})
+	workers.Wait()
+	late.Stop()
+	e.close()
+	return nil
+}
+
+// accept gives a datagram to the worker of its client. Its bytes are copied.
+func (e *Engine) accept(data []byte, via *conn, f *request.Facts) {
+	var g glance
+	var why reason
+	if via.six {
+		e.received[1].Inc()
+		g, why = glance6(data, e.seed)
+	} else {
+		e.received[0].Inc()
+		g, why = glance4(data, e.seed)
+	}
+	if why != "" {
+		e.drops.count(why)
+		return
+	}
+	p := e.packets.Get().(*packet)
+	p.glance, p.via, p.facts = g, via, *f
+	p.data = append(p.data[:0], data...)
+	if gone, why := e.queues[g.client%uint64(len(e.queues))].push(p); gone != nil {
+		e.drops.count(why)
+		e.recycle(gone)
+	}
+}
+
+// recycle gives back a packet that is served. A long one's memory is not kept.
+func (e *Engine) recycle(p *packet) {
+	if cap(p.data) > maxSize4*2 {
+		p.data = nil
+	}
+	p.facts = request.Facts{}
+	e.packets.Put(p)
+}
+
+// receive reads from a socket until it is closed.
+func (e *Engine) receive(c *conn) error {
+	if c.link != nil {
+		return c.link.receive(e, c)
+	}
+	return newReceiver(e, c).run()
+}
+
+// shareAll lets the sockets of this process overlap, or no others any more.
+func (e *Engine) shareAll(on bool) {
+	for _, l := range e.listeners {
+		if l.conn == nil || l.conn.udp == nil {
+			continue
+		}
+		if err := l.conn.share(on); err != nil && !l.conn.closed.Load() {
+			e.log.WithField("because", fmt.Sprint(err)).Warn("socket option")
+		}
+	}
+}
+
+func (e *Engine) close() {
+	for _, l := range e.listeners {
+		if l.conn != nil {
+			_ = l.conn.close()
+		}
+	}
+	if e.link != nil {
+		_ = e.link.close()
+	}
+	e.interfaces.events.Close()
+}

@@ -1,0 +1,124 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/sirupsen/logrus"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/coredhcp-netboot/suite/server/request"
+)
+
+// interfaces are those of this host, as the kernel tells of them.
+type interfaces struct {
+	now    atomic.Pointer[snapshot]
+	events *nl.NetlinkSocket
+	log    *logrus.Entry
+}
+
+// snapshot is how the interfaces were at one moment. It does not change.
+type snapshot struct {
+	byIndex map[int]request.Interface
+	byName  map[string]int
+	ours    map[netip.Addr]bool // every address of this host
+	next    chan struct{}       // closed when a later snapshot is in place
+}
+
+// newInterfaces reads them once; follow keeps them current.
+func newInterfaces(log *logrus.Entry) (*interfaces, error) {
+	events, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR)
+	if err != nil {
+		return nil, fmt.Errorf("changes of this host's interfaces cannot be followed: %w", err)
+	}
+	s, err := takeSnapshot()
+	if err != nil {
+		events.Close()
+		return nil, fmt.Errorf("the interfaces of this host cannot be listed: %w", err)
+	}
+	i := &interfaces{events: events, log: log}
+	i.now.Store(s)
+	return i, nil
+}
+
+func takeSnapshot() (*snapshot, error) {
+	s := &snapshot{
+		byIndex: map[int]request.Interface{}, byName: map[string]int{}, ours: map[netip.Addr]bool{},
+		next: make(chan struct{}),
+	}
+	links, err := netlink.LinkList()
+	if err != nil {
+		return nil, err
+	}
+	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range links {
+		a := l.Attrs()
+		s.byName[a.Name] = a.Index
+		s.byIndex[a.Index] = request.Interface{Index: a.Index, Name: a.Name}
+	}
+	for _, a := range addrs {
+		ip, ok := netip.AddrFromSlice(a.IP)
+		ifi, known := s.byIndex[a.LinkIndex]
+		if !ok || !known {
+			continue // an address of an interface that came between the two lists: its own event follows
+		}
+		ip = ip.Unmap()
+		bits, _ := a.Mask.Size()
+		ifi.Addresses = append(ifi.Addresses, netip.PrefixFrom(ip, bits))
+		s.byIndex[a.LinkIndex] = ifi
+		s.ours[ip] = true
+	}
+	return s, nil
+}
+
+// follow takes a new snapshot after each change, until ctx ends. Changes that come together make one.
+func (i *interfaces) follow(ctx context.Context) {
+	changed := make(chan struct{}, 1)
+	heard := make(chan struct{})
+	go func() { // ends when the socket is closed
+		defer close(heard)
+		i.hear(ctx, changed)
+	}()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+			continue
+		case <-changed:
+		}
+		s, err := takeSnapshot()
+		if err != nil {
+			i.log.WithField("because", err.Error()).Warn("the interfaces cannot be listed; what was known of them is used on")
+			continue
+		}
+		old := i.now.Swap(s)
+		close(old.next)
+	}
+	i.events.Close()
+	<-heard
+}
+
+// hear tells of each change by changed, which holds one.
+func (i *interfaces) hear(ctx context.Context, changed chan<- struct{}) {
+	for {
+		// An error but the end of ctx is an overrun of the kernel's queue: anything may have changed. What a message
+		// says does not matter either.
+		_, _, err := i.events.Receive()
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			i.log.WithField("because", err.Error()).Debug("netlink")
+		}
+		select {
+		case changed <- struct{}{}:
+		default: // it is known already
+		}
+	}
+}

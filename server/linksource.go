@@ -1,0 +1,139 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/coredhcp-netboot/suite/server/request"
+)
+
+// linkSource hears the datagrams for a port that another process has, before they reach it. Nothing is taken away from
+// the other one.
+type linkSource struct {
+	*rawSocket
+	ip   *rawSocket // sends what must be routed
+	addr netip.Addr // only requests to this address, or broadcast; unspecified: all
+}
+
+// hearLink opens a link source on the interface with this index; 0: on all.
+func hearLink(addr net.UDPAddr, index int) (*conn, error) {
+	// Protocol 0 receives nothing until bind, so that nothing passes the filter by.
+	heard, err := openRaw(unix.AF_PACKET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return nil, err
+	}
+	program, err := filter(uint16(addr.Port))
+	if err == nil {
+		err = heard.control(func(fd int) error {
+			return errors.Join(
+				os.NewSyscallError("filter", unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, program)),
+				os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_IP), Ifindex: index})))
+		})
+	}
+	var ip *rawSocket
+	if err == nil {
+		ip, err = openRaw(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW)
+	}
+	if err != nil {
+		return nil, errors.Join(err, heard.close())
+	}
+	a, _ := netip.AddrFromSlice(addr.IP)
+	if a = a.Unmap(); !a.IsValid() {
+		a = netip.IPv4Unspecified()
+	}
+	return &conn{link: &linkSource{heard, ip, a}, local: netip.AddrPortFrom(a, uint16(addr.Port))}, nil
+}
+
+// filter passes unfragmented UDP to one port; the packet begins with its IP header.
+func filter(port uint16) (*unix.SockFprog, error) {
+	raw, err := bpf.Assemble([]bpf.Instruction{
+		bpf.LoadAbsolute{Off: 9, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: protoUDP, SkipTrue: 5},
+		bpf.LoadAbsolute{Off: 6, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: 0x3fff, SkipTrue: 3},
+		bpf.LoadMemShift{Off: 0},
+		bpf.LoadIndirect{Off: 2, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(port), SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+		bpf.RetConstant{Val: longest},
+	})
+	if err != nil {
+		return nil, err
+	}
+	program := make([]unix.SockFilter, len(raw))
+	for i, in := range raw {
+		program[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	return &unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}, nil
+}
+
+// receive gives each request to the engine until the socket is closed.
+func (s *linkSource) receive(e *Engine, c *conn) error {
+	buf := make([]byte, longest)
+	for {
+		var n int
+		var from unix.Sockaddr
+		var rerr error
+		err := s.raw.Read(func(fd uintptr) bool {
+			n, from, rerr = unix.Recvfrom(int(fd), buf, 0)
+			return !errors.Is(rerr, unix.EAGAIN)
+		})
+		if err != nil {
+			return err
+		}
+		if errors.Is(rerr, unix.ENETDOWN) {
+			continue // the interface is down, and may come up again
+		}
+		if rerr != nil {
+			return rerr
+		}
+		s.hand(e, c, buf[:n], from)
+	}
+}
+
+func (s *linkSource) hand(e *Engine, c *conn, packet []byte, from unix.Sockaddr) {
+	link, ok := from.(*unix.SockaddrLinklayer)
+	if !ok || link.Pkttype == unix.PACKET_OUTGOING || link.Pkttype == unix.PACKET_OTHERHOST {
+		return
+	}
+	peer, local, payload, ok := datagram(packet)
+	if !ok {
+		e.drops.count(dropMalformed)
+		return
+	}
+	if !s.addr.IsUnspecified() && local.Addr() != s.addr && local.Addr() != broadcast4.Addr() {
+		return
+	}
+	f := request.Facts{
+		Interface: e.interfaces.now.Load().byIndex[link.Ifindex], Peer: peer, Local: local, Arrived: time.Now(),
+	}
+	e.accept(payload, c, &f)
+}
+
+// routed sends a reply past the UDP socket that another process has: what goes to a link as a frame, the rest through
+// the routing table.
+func (o *outbox) routed(via *conn, r *route, payload []byte) {
+	if r.to.Addr() == broadcast4.Addr() {
+		r.mac, r.framed = [6]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, true
+		o.add(via, r, payload)
+		return
+	}
+	packet := appendDatagram(nil, r.source(via.local.Port()), r.to, payload)
+	var err error
+	werr := via.link.ip.raw.Write(func(fd uintptr) bool {
+		err = unix.Sendto(int(fd), packet, 0, &unix.SockaddrInet4{Addr: r.to.Addr().As4()})
+		return !errors.Is(err, unix.EAGAIN)
+	})
+	if err == nil {
+		err = werr
+	}
+	if err != nil {
+		o.undelivered(1, err)
+	}
+}

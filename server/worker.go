@@ -1,0 +1,202 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv6"
+	"github.com/sirupsen/logrus"
+
+	"github.com/coredhcp-netboot/suite/server/request"
+)
+
+// worker serves the clients whose requests come to its queue, one after the other.
+type worker struct {
+	engine  *Engine
+	queue   *queue
+	outbox  *outbox
+	encoder encoder4
+	reply   []byte // being written
+}
+
+func newWorker(e *Engine, q *queue) *worker {
+	return &worker{engine: e, queue: q, outbox: newOutbox(e), reply: make([]byte, 0, maxSize4)}
+}
+
+// run serves until the queue is closed and what was in it has been answered.
+func (w *worker) run() {
+	packets, replies := make([]*packet, 0, batchSize), make([]*heldReply, 0, batchSize)
+	for more := true; more; {
+		packets, replies, more = w.queue.take(packets, replies)
+		for _, h := range replies {
+			w.outbox.add(h.via, &h.route, h.payload)
+		}
+		for _, p := range packets {
+			if err := w.serve(p); err != nil {
+				w.engine.drops.failed(err)
+			}
+			w.engine.recycle(p)
+		}
+		w.outbox.flush()
+	}
+}
+
+func (w *worker) serve(p *packet) error {
+	if p.via.six {
+		return w.serve6(p)
+	}
+	return w.serve4(p)
+}
+
+// serve4 makes a reply of a request, and has it sent or held.
+func (w *worker) serve4(p *packet) error {
+	req, err := dhcpv4.FromBytes(p.data)
+	if err != nil {
+		return &dropError{dropMalformed, err.Error()}
+	}
+	resp, kind, err := NewReply4(req)
+	if err != nil {
+		return err
+	}
+	if !w.engine.chain.takesAny(kind) {
+		return &dropError{dropType, "no plugin takes it"}
+	}
+	r := request.Open(req, p.facts)
+	defer r.Close()
+	resp, by, err := w.engine.chain.run4(req, resp, kind, nil)
+	switch {
+	case err != nil:
+		return err
+	case resp == nil:
+		return &pluginDrop{by}
+	case !answerable(req, resp, kind):
+		return nil
+	}
+	encode, delivery := r.Asked()
+	way := route4(req, resp, &p.facts, w.engine.interfaces.now.Load().ours).override(delivery, p.facts.Interface.Index)
+	if err := w.encode4(req, resp, encode, limit4(req, kind, len(p.data))); err != nil {
+		return err
+	}
+	return w.leave(r, p.via, &way)
+}
+
+// encode4 writes the reply into w.reply.
+func (w *worker) encode4(req, resp *dhcpv4.DHCPv4, encode request.Encode4, limit int) (err error) {
+	if encode != nil {
+		if w.reply, err = callEncode(encode, w.reply[:0], resp, limit); err != nil || len(w.reply) == 0 || len(w.reply) > maxSize4 {
+			return &dropError{dropEncode, fmt.Sprintf("%d bytes, %v", len(w.reply), err)}
+		}
+		return nil
+	}
+	var left []uint8
+	var ok bool
+	if w.reply, left, ok = w.encoder.append(w.reply[:0], req, resp, limit); !ok {
+		return &dropError{dropTooLong, fmt.Sprintf("does not fit into %d bytes", limit)}
+	}
+	if len(left) > 0 {
+		w.engine.drops.shortened(req, left, limit)
+	}
+	return nil
+}
+
+// callEncode is a plugin's encoding; its panic is an error.
+func callEncode(encode request.Encode4, dst []byte, resp *dhcpv4.DHCPv4, limit int) (out []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			out, err = dst, fmt.Errorf("it panicked: %v", r)
+		}
+	}()
+	return encode(dst, resp, limit)
+}
+
+// serve6 is serve4 for DHCPv6.
+func (w *worker) serve6(p *packet) error {
+	req, err := dhcpv6.FromBytes(p.data)
+	if err != nil {
+		return &dropError{dropMalformed, err.Error()}
+	}
+	resp, err := NewReply6(req)
+	if err != nil {
+		return err
+	}
+	r := request.Open(req, p.facts)
+	defer r.Close()
+	resp, by, err := w.engine.chain.run6(req, resp, nil)
+	switch {
+	case err != nil:
+		return err
+	case resp == nil:
+		return &pluginDrop{by}
+	}
+	_, delivery := r.Asked()
+	way := route6(&p.facts, w.engine.interfaces.now.Load().ours).override(delivery, p.facts.Interface.Index)
+	way.framed = false
+	w.reply = append(w.reply[:0], wrap6(req, resp).ToBytes()...)
+	return w.leave(r, p.via, &way)
+}
+
+// route6 is back to where the request came from (RFC 8415 section 18.3.10), from the address that was asked if it is
+// ours, by the same interface if the address means nothing without it.
+func route6(f *request.Facts, ours map[netip.Addr]bool) route {
+	r := route{to: f.Peer}
+	if f.Peer.Addr().IsLinkLocalUnicast() {
+		r.link = f.Interface.Index
+	}
+	if ours[f.Local.Addr()] {
+		r.from = f.Local.Addr()
+	}
+	return r
+}
+
+// leave sends what is in w.reply now, or when nothing holds it any more.
+func (w *worker) leave(r *request.Request, via *conn, way *route) error {
+	pending, failed := r.Held()
+	if failed != nil {
+		return &dropError{dropHold, failed.Error()}
+	}
+	if !pending {
+		w.outbox.add(via, way, w.reply)
+		return nil
+	}
+	if !w.queue.hold() {
+		return &dropError{dropHold, "too many replies are held"}
+	}
+	h := &heldReply{queue: w.queue, drops: w.engine.drops, via: via, route: *way, payload: append([]byte(nil), w.reply...)}
+	h.timer = time.AfterFunc(holdTime, func() { h.finish(errHeldForLong) })
+	r.Finish(h.finish)
+	return nil
+}
+
+// holdTime is how long a reply is held: no client waits longer for it.
+const holdTime = 10 * time.Second
+
+var errHeldForLong = errors.New("it was held for 10 s")
+
+// heldReply is a reply that waits for a commit.
+type heldReply struct {
+	queue   *queue
+	drops   *drops
+	via     *conn
+	route   route
+	payload []byte
+	timer   *time.Timer
+	over    atomic.Bool
+}
+
+// finish has the reply sent, or drops it. The first call counts.
+func (h *heldReply) finish(err error) {
+	if h.over.Swap(true) {
+		return
+	}
+	h.timer.Stop()
+	if err != nil {
+		h.drops.warn(dropHold, logrus.Fields{"because": err.Error()})
+		h.queue.release(nil)
+		return
+	}
+	h.queue.release(h)
+}
