@@ -98,10 +98,10 @@ func (e *encoder4) squeeze(req, resp *dhcpv4.DHCPv4, size, limit int) int {
 
 // How dispensable an option is.
 const (
-	needed  = 0 // the reply means nothing without it
-	forBoot = 1
-	asked   = 2   // and more, the later in the client's list
-	unasked = 300 // after those that the client asked for
+	needed      = 0 // the reply means nothing without it
+	forBoot     = 1
+	requested   = 2   // and more, the later in the client's list
+	unrequested = 300 // after those that the client asked for
 )
 
 func dispensable(code uint8, wanted []byte) int {
@@ -112,9 +112,9 @@ func dispensable(code uint8, wanted []byte) int {
 		return forBoot
 	}
 	if at := slices.Index(wanted, code); at >= 0 {
-		return asked + at
+		return requested + at
 	}
-	return unasked
+	return unrequested
 }
 
 // encodedSize is that of an option in pieces of 255 bytes (RFC 3396).

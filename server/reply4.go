@@ -20,7 +20,7 @@ func NewReply4(req *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, Messages, error) {
 	resp := &dhcpv4.DHCPv4{
 		OpCode: dhcpv4.OpcodeBootReply, HWType: req.HWType, TransactionID: req.TransactionID, Flags: req.Flags,
 		ClientIPAddr: net.IPv4zero, YourIPAddr: net.IPv4zero, ServerIPAddr: net.IPv4zero,
-		GatewayIPAddr: req.GatewayIPAddr, ClientHWAddr: req.ClientHWAddr, Options: make(dhcpv4.Options, 16),
+		GatewayIPAddr: req.GatewayIPAddr, ClientHWAddr: req.ClientHWAddr, Options: make(dhcpv4.Options, 14),
 	}
 	for _, echoed := range []dhcpv4.OptionCode{dhcpv4.OptionRelayAgentInformation, dhcpv4.OptionClientIdentifier} {
 		if v, ok := req.Options[echoed.Code()]; ok {

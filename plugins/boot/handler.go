@@ -2,6 +2,7 @@ package boot
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/coredhcp-netboot/suite/internal/live"
 	"github.com/coredhcp-netboot/suite/internal/netboot"
+	"github.com/coredhcp-netboot/suite/server/request"
 )
 
 // chain answers the requests of one plugin chain by one policy.
@@ -49,7 +51,8 @@ func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 		h.pass(&c, passedUnreadable, err.Error())
 		return resp, false
 	}
-	c.Local = addr(resp.ServerIdentifier().To4())
+	r := request.Of(req)
+	c.Local = local(r, addr(resp.ServerIdentifier().To4()))
 	c.IP = addr(resp.YourIPAddr.To4())
 	if !c.IP.IsValid() || c.IP.IsUnspecified() {
 		c.IP = addr(req.ClientIPAddr.To4())
@@ -66,9 +69,22 @@ func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 		return resp, false
 	}
 	a.Write4(req, resp)
-	keepOurSource(req, &c, a)
+	if r == nil {
+		keepOurSource(req, &c, a)
+	}
 	h.answered(&c, a, resp.MessageType().String())
 	return resp, false
+}
+
+// local is our address for a client: the server identifier, unless the server knows that the interface which the request
+// came in on has other addresses.
+func local(r *request.Request, id netip.Addr) netip.Addr {
+	known := r.Source()
+	ours := slices.ContainsFunc(r.Interface().Addresses, func(p netip.Prefix) bool { return p.Addr() == id })
+	if !known.IsValid() || !id.IsValid() || ours {
+		return id
+	}
+	return known
 }
 
 // keepOurSource makes CoreDHCP's own loop broadcast a reply whose next-server is another host. That loop sends a
@@ -97,6 +113,9 @@ func (h *chain) Handle6(req, resp dhcpv6.DHCPv6) (dhcpv6.DHCPv6, bool) {
 		return resp, false
 	}
 	c.Local = now.local6
+	if source := request.Of(req).Source(); source.IsGlobalUnicast() {
+		c.Local = source
+	}
 	if now.auto6 != "" && !now.fixed6 && c.Relay.Addr.IsGlobalUnicast() {
 		c.Local, _ = sourceTowards(c.Relay.Addr) // without one the entries that need it say so
 	}

@@ -1,0 +1,123 @@
+package server
+
+import (
+	"hash/maphash"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coredhcp/coredhcp/config"
+	"github.com/coredhcp/coredhcp/logger"
+	"github.com/coredhcp/coredhcp/plugins"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
+	"golang.org/x/net/ipv4"
+
+	"github.com/coredhcp-netboot/suite/server/request"
+)
+
+// office is an engine without sockets: what it sends is kept.
+type office struct {
+	*Engine
+	hook *logtest.Hook
+	sent *mailbag
+	four *conn
+	six  *conn
+}
+
+// mailbag takes what would go to the kernel.
+type mailbag struct {
+	mu      sync.Mutex
+	letters []letter
+	count   int
+	keep    bool
+}
+
+type letter struct {
+	to      string
+	payload []byte
+}
+
+func (m *mailbag) ReadBatch([]ipv4.Message, int) (int, error) { return 0, io.EOF }
+
+func (m *mailbag) WriteBatch(ms []ipv4.Message, _ int) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.count += len(ms)
+	for _, l := range ms {
+		if m.keep {
+			m.letters = append(m.letters, letter{l.Addr.String(), append([]byte(nil), l.Buffers[0]...)})
+		}
+	}
+	return len(ms), nil
+}
+
+var (
+	eth0     = request.Interface{Index: 7, Name: "eth0", Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("2001:db8::1/64")}}
+	relay    = netip.MustParseAddrPort("10.9.0.1:67")
+	asked    = netip.MustParseAddrPort("10.0.0.1:67")
+	everyone = netip.MustParseAddrPort("255.255.255.255:67")
+)
+
+// open is an office whose plugins are, in this order, all and of the named kinds.
+func open(t testing.TB, o Options, takes map[string]Messages, all ...*plugins.Plugin) *office {
+	t.Helper()
+	logger.GetLogger("test").Logger.SetOutput(io.Discard) // of the stock plugins
+	log, hook := logtest.NewNullLogger()
+	c := &Config{Path: "config.yml", Config: &config.Config{}}
+	byName := map[string]*plugins.Plugin{}
+	var list []config.PluginConfig
+	for _, p := range all {
+		byName[p.Name] = p
+		list = append(list, config.PluginConfig{Name: p.Name})
+	}
+	c.Server4, c.Server6 = &config.ServerConfig{Plugins: list}, &config.ServerConfig{Plugins: list}
+	chain, err := NewChain(c, byName, takes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Engine{
+		chain: chain, options: o.withDefaults(), log: logrus.NewEntry(log), seed: maphash.MakeSeed(), interfaces: new(interfaces),
+		ready: make(chan struct{}),
+	}
+	e.count(prometheus.NewRegistry())
+	e.packets.New = func() any { return new(packet) }
+	e.interfaces.now.Store(&snapshot{
+		byIndex: map[int]request.Interface{7: eth0}, byName: map[string]int{"eth0": 7},
+		ours: map[netip.Addr]bool{asked.Addr(): true, netip.MustParseAddr("2001:db8::1"): true}, next: make(chan struct{}),
+	})
+	for range e.options.Workers {
+		e.queues = append(e.queues, newQueue(e.options.Queue, *e.options.Rate))
+	}
+	bag := &mailbag{keep: true}
+	return &office{
+		Engine: e, hook: hook, sent: bag,
+		four: &conn{batched: bag, udp: &net.UDPConn{}, local: asked},
+		six:  &conn{batched: bag, udp: &net.UDPConn{}, six: true, local: netip.MustParseAddrPort("[2001:db8::1]:547")},
+	}
+}
+
+// work runs the office's workers until its queues are closed and empty.
+func (o *office) work() {
+	var workers sync.WaitGroup
+	for _, q := range o.queues {
+		workers.Add(1)
+		go func() {
+			defer workers.Done()
+			newWorker(o.Engine, q).run()
+		}()
+	}
+	for _, q := range o.queues {
+		q.close()
+	}
+	workers.Wait()
+}
+
+// relayed is what is known of a request that a relay sent.
+func relayed() *request.Facts {
+	return &request.Facts{Interface: eth0, Peer: relay, Local: asked, Arrived: time.Now()}
+}
