@@ -27,11 +27,14 @@ import (
 func listed(p plugins.Plugin, args ...string) *plugins.Plugin {
 	w := &plugins.Plugin{Name: p.Name}
 	w.Setup4 = func(...string) (handler.Handler4, error) { return p.Setup4(args...) }
+	if p.Name == "boot" {
+		w.Setup6 = func(...string) (handler.Handler6, error) { return p.Setup6(args...) }
+	}
 	return w
 }
 
 // bootOffice serves a map with this many hosts, behind stock plugins.
-func bootOffice(b *testing.B, hosts int) *office {
+func bootOffice(b testing.TB, hosts int) *office {
 	b.Helper()
 	text := new(strings.Builder)
 	text.WriteString("next-server: 10.0.0.1\nrules:\n  - {arch: bios, file: undionly.kpxe}\n  - {arch: uefi-x64, file: ipxe.efi}\nhosts:\n")
