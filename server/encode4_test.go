@@ -66,7 +66,7 @@ func TestWhatDoesNotFitIsLeftOutInAFixedOrder(t *testing.T) {
 		left  string
 	}{{600, "[]"}, {548, "[242]"}, {500, "[242 119]"}, {450, "[242 119 15]"}, {390, "[242 119 15 12]"}, {340, "[242 119 15 12 67]"}, {303, "[242 119 15 12 67 60]"}} {
 		got, left, ok := e.append(nil, req, resp, c.limit)
-		if !ok || len(got) > max(c.limit, minSize4) || fmt.Sprint(left) != c.left {
+		if !ok || len(got) > max(c.limit, minSize4) || fmt.Sprintf("%d", left) != c.left {
 			t.Errorf("limit %d: %d bytes, left out %v, want %s", c.limit, len(got), left, c.left)
 		}
 		if back := parse(t, got); len(back.Options[82]) != 20 || got[bytes.LastIndex(got, []byte{255})-22] != 82 {

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"math/rand/v2"
 	"net/netip"
-	"sync"
 	"testing"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -22,9 +21,7 @@ func TestRandomAndMutatedPacketsLeaveItServing(t *testing.T) {
 		pxeDiscover(t), message(t, dhcpv4.MessageTypeRequest, 1), message(t, dhcpv4.MessageTypeRelease, 1),
 		message(t, dhcpv4.MessageTypeDecline, 1), solicit(t), through(t, through(t, solicit(t), 0, "2001:db8::1"), 1, "2001:db8::2"),
 	}
-	var worker sync.WaitGroup
-	worker.Add(1)
-	go func() { defer worker.Done(); newWorker(o.Engine, o.queues[0]).run() }()
+	w, taken := newWorker(o.Engine, o.queues[0]), make([]*packet, 0, 1)
 	for range *hostile {
 		via := o.four
 		if random.IntN(3) == 0 {
@@ -35,20 +32,24 @@ func TestRandomAndMutatedPacketsLeaveItServing(t *testing.T) {
 			f.Local, f.Peer = everyone, netip.AddrPort{}
 		}
 		o.accept(mutate(random, seeds), via, f)
+		for o.queues[0].size > 0 {
+			taken, _, _ = o.queues[0].take(taken, nil)
+			if err := w.serve(taken[0]); err != nil {
+				o.drops.failed(err)
+			}
+		}
 	}
 	before := testutil.ToFloat64(o.drops.hot[dropMalformed])
 	o.accept([]byte("no DHCP"), o.four, relayed())
 	if testutil.ToFloat64(o.drops.hot[dropMalformed]) != before+1 {
 		t.Error("junk is not counted any more")
 	}
-	o.queues[0].close()
-	worker.Wait()
 	for _, panicked := range o.hook.AllEntries() {
 		if panicked.Data["reason"] == string(dropPanic) {
 			t.Errorf("a panic: %v %v", panicked.Data["because"], panicked.Data["stack"])
 		}
 	}
-	w := newWorker(o.Engine, newQueue(1, Rate{}))
+	w.outbox.flush()
 	sent := o.sent.count
 	if err := w.serve(&packet{data: pxeDiscover(t), via: o.four, facts: *relayed()}); err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,13 +32,18 @@ type listener struct {
 // String is the entry as CoreDHCP writes it.
 func (l *listener) String() string {
 	host := l.addr.IP.String()
-	if l.addr.IP == nil || l.addr.IP.Equal(net.IPv4zero) {
+	if l.addr.IP.IsUnspecified() {
 		host = ""
 	}
 	if l.addr.Zone != "" {
 		host += "%" + l.addr.Zone
 	}
 	return net.JoinHostPort(host, strconv.Itoa(l.addr.Port))
+}
+
+// hostPort is the address without the interface, as the kernel's tables have it.
+func (l *listener) hostPort() string {
+	return net.JoinHostPort(l.addr.IP.String(), strconv.Itoa(l.addr.Port))
 }
 
 // beside tells an entry that is heard by a packet socket, because another server has its port.
@@ -62,7 +66,7 @@ func (l *listener) try() error {
 	}
 	c, err := bind(l.addr, l.six, false)
 	if err != nil {
-		err = daemon.ListenError(err, network, l.String(), setting)
+		err = daemon.ListenError(err, network, l.hostPort(), setting)
 		if l.addr.Port == dhcpv4.ServerPort && errors.Is(err, unix.EADDRINUSE) {
 			return fmt.Errorf("%s: %w; to boot machines beside it, use --beside", l.at, err)
 		}
@@ -190,8 +194,8 @@ func (s *snapshot) names() string { return strings.Join(s.sorted(), ", ") }
 func (e *Engine) newListeners(c *Config) (all []*listener) {
 	for _, s := range c.Sections() {
 		for _, a := range s.Addresses {
-			if ip, ok := netip.AddrFromSlice(a.IP); ok && s.Name == "server4" {
-				a.IP = ip.Unmap().AsSlice()
+			if a.IP == nil { // CoreDHCP's default
+				a.IP = net.IPv4zero
 			}
 			all = append(all, &listener{engine: e, addr: a, six: s.Name == "server6", at: c.Listen(s.Name)})
 		}
