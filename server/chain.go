@@ -44,9 +44,8 @@ const (
 )
 
 // NewChain sets up the plugins that c lists, in the order of LoadPlugins of CoreDHCP, and all problems come in one run.
-// A plugin that does not serve a family is left out there, as CoreDHCP does. Takes are the plugins that take more than
-// ordinary messages.
-func NewChain(c *Config, byName map[string]*plugins.Plugin, takes map[string]Messages) (*Chain, error) {
+// A plugin that does not serve a family is left out there, as CoreDHCP does.
+func NewChain(c *Config, byName map[string]*plugins.Plugin) (*Chain, error) {
 	ch := new(Chain)
 	var problems conf.Problems
 	for _, name := range []string{"server6", "server4"} {
@@ -56,7 +55,7 @@ func NewChain(c *Config, byName map[string]*plugins.Plugin, takes map[string]Mes
 			}
 			for i, p := range s.Plugins {
 				l := Link{p.Name, c.Pos(s.Name, i)}
-				err := ch.add(s.Name, l, byName[p.Name], p.Args, takes[p.Name]|ordinary)
+				err := ch.add(s.Name, l, byName[p.Name], p.Args)
 				var ofItsFile conf.Problems
 				switch {
 				case errors.As(err, &ofItsFile):
@@ -70,7 +69,7 @@ func NewChain(c *Config, byName map[string]*plugins.Plugin, takes map[string]Mes
 	return ch, problems.Err()
 }
 
-func (ch *Chain) add(section string, l Link, p *plugins.Plugin, args []string, takes Messages) error {
+func (ch *Chain) add(section string, l Link, p *plugins.Plugin, args []string) error {
 	switch {
 	case p == nil:
 		return fmt.Errorf("is unknown; see netboot-dhcpd -P")
@@ -79,15 +78,22 @@ func (ch *Chain) add(section string, l Link, p *plugins.Plugin, args []string, t
 		if err != nil || h == nil {
 			return err
 		}
-		ch.four = append(ch.four, link[handler.Handler4]{l, h, takes})
+		ch.four = append(ch.four, link[handler.Handler4]{l, h, ordinary})
 	case section == "server6" && p.Setup6 != nil:
 		h, err := setUp(p.Setup6, args)
 		if err != nil || h == nil {
 			return err
 		}
-		ch.six = append(ch.six, link[handler.Handler6]{l, h, takes})
+		ch.six = append(ch.six, link[handler.Handler6]{l, h, ordinary})
 	}
 	return nil
+}
+
+// Admit lets the named plugins have more than ordinary messages.
+func (ch *Chain) Admit(takes map[string]Messages) {
+	for i := range ch.four {
+		ch.four[i].takes |= takes[ch.four[i].Plugin]
+	}
 }
 
 // setUp calls a plugin's setup. Its panic is an error.
@@ -117,7 +123,7 @@ type dropError struct {
 
 func (e *dropError) Error() string { return e.text }
 
-// Step hears what a plugin left of the reply; a nil pointer: the plugin dropped the request.
+// step4 hears what a plugin left of the reply; nil: the plugin dropped the request.
 type step4 func(Link, *dhcpv4.DHCPv4)
 
 // run4 passes a request through the plugins that take its kind. A nil reply without an error is a plugin's decision, of

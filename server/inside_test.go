@@ -76,10 +76,11 @@ func open(t testing.TB, o Options, takes map[string]Messages, all ...*plugins.Pl
 		list = append(list, config.PluginConfig{Name: p.Name})
 	}
 	c.Server4, c.Server6 = &config.ServerConfig{Plugins: list}, &config.ServerConfig{Plugins: list}
-	chain, err := NewChain(c, byName, takes)
+	chain, err := NewChain(c, byName)
 	if err != nil {
 		t.Fatal(err)
 	}
+	chain.Admit(takes)
 	e := &Engine{
 		chain: chain, options: o.withDefaults(), log: logrus.NewEntry(log), seed: maphash.MakeSeed(), interfaces: new(interfaces),
 		ready: make(chan struct{}),

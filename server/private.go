@@ -50,7 +50,7 @@ func (p Private) Chain(c *Config, own ...*plugins.Plugin) (ch *Chain, leftOut []
 	for _, plugin := range own {
 		byName[plugin.Name] = plugin
 	}
-	if ch, err = NewChain(c, byName, nil); err != nil {
+	if ch, err = NewChain(c, byName); err != nil {
 		return nil, nil, err
 	}
 	if p.OnlyBoot {

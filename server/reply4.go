@@ -14,7 +14,7 @@ func NewReply4(req *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, Messages, error) {
 		return nil, 0, &dropError{dropNotRequest, "is a reply, not a request"}
 	}
 	if !usableHWAddr(req) {
-		return nil, 0, &dropError{dropHLen, fmt.Sprintf("hardware type %d with an address of %d bytes", req.HWType, len(req.ClientHWAddr))}
+		return nil, 0, &dropError{dropHLen, fmt.Sprintf("has hardware type %d and an address of %d bytes", req.HWType, len(req.ClientHWAddr))}
 	}
 	// dhcpv4.NewReplyFromRequest does the same, after it has made up a transaction id.
 	resp := &dhcpv4.DHCPv4{

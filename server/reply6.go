@@ -46,11 +46,11 @@ func wrap6(req dhcpv6.DHCPv6, reply dhcpv6.DHCPv6) dhcpv6.DHCPv6 {
 		MessageType: dhcpv6.MessageTypeRelayReply, HopCount: forward.HopCount,
 		LinkAddr: forward.LinkAddr, PeerAddr: forward.PeerAddr,
 	}
+	out.AddOption(dhcpv6.OptRelayMessage(wrap6(forward.Options.RelayMessage(), reply)))
 	for _, wanted := range []dhcpv6.OptionCode{dhcpv6.OptionInterfaceID, dhcpv6.OptionRemoteID, dhcpv6.OptionRelayPort} {
 		if o := forward.GetOneOption(wanted); o != nil {
 			out.AddOption(o)
 		}
 	}
-	out.AddOption(dhcpv6.OptRelayMessage(wrap6(forward.Options.RelayMessage(), reply)))
 	return out
 }

@@ -63,7 +63,7 @@ func (w *worker) serve4(p *packet) error {
 		return err
 	}
 	if !w.engine.chain.takesAny(kind) {
-		return &dropError{dropType, "no plugin takes it"}
+		return &dropError{dropType, "has no message type that a server answers"}
 	}
 	r := request.Open(req, p.facts)
 	defer r.Close()

@@ -156,7 +156,7 @@ func run(f flags) error {
 		byName[p.Name] = p
 	}
 	log.Logger.SetLevel(logLevels[f.logLevel])
-	chain, err := server.NewChain(config, byName, nil)
+	chain, err := server.NewChain(config, byName)
 	if err != nil {
 		return err
 	}

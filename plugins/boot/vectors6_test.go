@@ -122,20 +122,22 @@ var vectors6 = []struct {
 
 func TestDHCPv6Vectors(t *testing.T) {
 	for _, v := range vectors6 {
-		t.Run(v.id+" "+v.name, func(t *testing.T) {
-			c := newChain(t, vectorMap(t, nil))
-			kind, got := options6(t, c.ask6(message6(v.kind, v.options...)))
-			if kind != v.wantKind {
-				t.Errorf("message type is %d, want %d", kind, v.wantKind)
-			}
-			checkBoot6(t, got, v.wantURL, v.isHTTP)
-			if id := get6(got, 1); string(id) != string(get6(v.options, 1)) {
-				t.Errorf("client identifier is %x", id)
-			}
-			if preference := get6(got, 7); v.wantKind == advertise && string(preference) != "\xff" {
-				t.Errorf("preference is %x, want ff: EDK2 would wait 5 s", preference)
-			}
-		})
+		for loop, ask := range map[string]func(*chain, []byte) []byte{"CoreDHCP": (*chain).ask6, "engine": (*chain).engine6} {
+			t.Run(v.id+" "+v.name+" "+loop, func(t *testing.T) {
+				c := newChain(t, vectorMap(t, nil))
+				kind, got := options6(t, ask(c, message6(v.kind, v.options...)))
+				if kind != v.wantKind {
+					t.Errorf("message type is %d, want %d", kind, v.wantKind)
+				}
+				checkBoot6(t, got, v.wantURL, v.isHTTP)
+				if id := get6(got, 1); string(id) != string(get6(v.options, 1)) {
+					t.Errorf("client identifier is %x", id)
+				}
+				if preference := get6(got, 7); v.wantKind == advertise && string(preference) != "\xff" {
+					t.Errorf("preference is %x, want ff: EDK2 would wait 5 s", preference)
+				}
+			})
+		}
 	}
 }
 
