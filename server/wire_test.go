@@ -160,7 +160,7 @@ func (p *program) waits(t *testing.T, words ...string) string {
 
 func config4(listen string) string {
 	return "server4:\n  listen: " + listen + "\n  plugins:\n    - server_id: 10.0.0.1\n" +
-		"    - refusing:\n    - boot: boot.yml\n    - file: leases.txt\n"
+		"    - refusing:\n    - boot: boot.yml\n    - lease_time: 1h\n    - file: leases.txt\n"
 }
 
 var machine = net.HardwareAddr{0x52, 0x54, 0, 0, 0, 1}
