@@ -147,7 +147,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	return nil
 }
 
-// accept gives a datagram to the worker of its client. Its bytes are copied.
+// accept gives a datagram to the worker of its client, which wake tells. Its bytes are copied.
 func (e *Engine) accept(data []byte, via *conn, f *request.Facts) {
 	var g glance
 	var why reason
@@ -168,6 +168,13 @@ func (e *Engine) accept(data []byte, via *conn, f *request.Facts) {
 	if gone, why := e.queues[g.client%uint64(len(e.queues))].push(p); gone != nil {
 		e.drops.count(why)
 		e.recycle(gone)
+	}
+}
+
+// wake tells the workers of what was accepted.
+func (e *Engine) wake() {
+	for _, q := range e.queues {
+		q.wake()
 	}
 }
 

@@ -114,6 +114,7 @@ func (s *linkSource) hand(e *Engine, c *conn, packet []byte, from unix.Sockaddr)
 		Interface: e.interfaces.now.Load().byIndex[link.Ifindex], Peer: peer, Local: local, Arrived: time.Now(),
 	}
 	e.accept(payload, c, &f)
+	e.wake()
 }
 
 // routed sends a reply past the UDP socket that another process has: what goes to a link as a frame, the rest through

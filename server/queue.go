@@ -38,7 +38,8 @@ func newQueue(limit int, rate Rate) *queue {
 	return q
 }
 
-// push adds p. It returns what must go instead, p itself or an older packet, and why; nil: there was room.
+// push adds p, and leaves it to wake to tell the worker, so that it finds more than one. It returns what must go instead, p
+// itself or an older packet, and why; nil: there was room.
 func (q *queue) push(p *packet) (gone *packet, why reason) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -55,9 +56,11 @@ func (q *queue) push(p *packet) (gone *packet, why reason) {
 	if q.size > q.limit {
 		gone, why = q.shed(), dropShed
 	}
-	q.work.Signal()
 	return gone, why
 }
+
+// wake tells the worker of what was pushed.
+func (q *queue) wake() { q.work.Signal() }
 
 func (q *queue) shed() *packet {
 	for c := range q.waiting {

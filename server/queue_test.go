@@ -119,6 +119,7 @@ func TestAFloodOfDiscoveriesCostsNoRequestAndNoMemory(t *testing.T) {
 			asked++
 		}
 		o.accept(message(t, kind, i), o.four, relayed())
+		o.wake()
 	}
 	if asked != requests {
 		t.Fatal(asked)

@@ -47,6 +47,7 @@ func (r *receiver) run() error {
 		for i := range r.messages[:n] {
 			r.hand(&r.messages[i], now, interfaces)
 		}
+		r.engine.wake()
 	}
 }
 
