@@ -11,6 +11,12 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
+// Names of the metrics, for code, tests and dashboards.
+const (
+	MetricDrops    = "netboot_dhcpd_drops_total"    // by reason and plugin
+	MetricReceived = "netboot_dhcpd_received_total" // by family
+)
+
 // reason is why a request gets no reply: the values of the metric's label.
 type reason string
 
@@ -49,7 +55,7 @@ func newDrops(log *logrus.Entry, r prometheus.Registerer) *drops {
 	d := &drops{
 		log: log, hot: map[reason]prometheus.Counter{},
 		counted: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "netboot_dhcpd_drops_total", Help: "Requests that got no reply, by reason and plugin.",
+			Name: MetricDrops, Help: "Requests that got no reply, by reason and plugin.",
 		}, []string{"reason", "plugin"}),
 	}
 	r.MustRegister(d.counted)

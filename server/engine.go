@@ -18,7 +18,7 @@ import (
 // Options are what an engine can be told. The zero value serves.
 type Options struct {
 	Workers int   // 0: enough for the processors
-	Queue   int   // requests that may wait for each worker; 0: 1024
+	Queue   int   // requests that may wait for each worker; 0: 256
 	Rate    *Rate // of one client; nil: 100 in a second for long, 200 at once
 	// Beside hears port 67 by packet sockets, beside another DHCP server of this host that has the port.
 	Beside bool
@@ -82,7 +82,9 @@ func (o Options) withDefaults() Options {
 		o.Workers = max(4, runtime.GOMAXPROCS(0))
 	}
 	if o.Queue == 0 {
-		o.Queue = 1024
+		// Four queues take what a building sends when its power comes back, and are served within the time that a
+		// client waits.
+		o.Queue = 256
 	}
 	if o.Rate == nil {
 		o.Rate = &Rate{PerSecond: 100, Burst: 200}
@@ -93,7 +95,7 @@ func (o Options) withDefaults() Options {
 func (e *Engine) count(r prometheus.Registerer) {
 	e.drops = newDrops(e.log, r)
 	received := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "netboot_dhcpd_received_total", Help: "Datagrams that came in, by family.",
+		Name: MetricReceived, Help: "Datagrams that came in, by family.",
 	}, []string{"family"})
 	r.MustRegister(received)
 	e.received = [2]prometheus.Counter{received.WithLabelValues("4"), received.WithLabelValues("6")}

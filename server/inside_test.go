@@ -102,6 +102,9 @@ func open(t testing.TB, o Options, takes map[string]Messages, all ...*plugins.Pl
 	}
 }
 
+// Count registers an engine's metrics.
+func Count(r prometheus.Registerer) { (&Engine{}).count(r) }
+
 // work runs the office's workers until its queues are closed and empty.
 func (o *office) work() {
 	var workers sync.WaitGroup

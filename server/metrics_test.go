@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,9 +13,9 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
 
+	"github.com/coredhcp-netboot/suite/internal/daemon"
 	"github.com/coredhcp-netboot/suite/internal/live"
 	"github.com/coredhcp-netboot/suite/plugins/boot"
 	"github.com/coredhcp-netboot/suite/server"
@@ -63,7 +64,8 @@ func (g *gathering) MustRegister(all ...prometheus.Collector) {
 func everyMetric() []metric {
 	g := new(gathering)
 	log, _ := logtest.NewNullLogger()
-	server.NewGuard(logrus.NewEntry(log), g)
+	server.Count(g)
+	daemon.NewLogWriter(io.Discard, g).Close()
 	live.NewReloader(log, g)
 	boot.New(boot.Env{Metrics: g})
 	tftpd.NewMetrics(g)
@@ -73,7 +75,7 @@ func everyMetric() []metric {
 func TestMetricsAreNamedAndDocumentedByOneRule(t *testing.T) {
 	docs := map[string]string{}
 	for subsystem, file := range map[string]string{
-		"boot": "../plugins/boot/README.md", "config": "../plugins/boot/README.md", "dhcpd": "../README.md", "tftpd": "../README.md",
+		"boot": "../plugins/boot/README.md", "config": "../plugins/boot/README.md", "dhcpd": "README.md", "log": "README.md", "tftpd": "../README.md",
 	} {
 		b, err := os.ReadFile(file)
 		if err != nil {

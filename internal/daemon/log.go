@@ -11,6 +11,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// MetricLogDropped is the name of the metric.
+const MetricLogDropped = "netboot_log_lines_dropped_total"
+
 const (
 	logLines = 4096     // that wait for a slow terminal or disk
 	logBatch = 64 << 10 // bytes in one write
@@ -34,7 +37,7 @@ func NewLogWriter(out io.Writer, r prometheus.Registerer) *LogWriter {
 	w := &LogWriter{
 		out: out, lines: make(chan []byte, logLines), quit: make(chan struct{}), done: make(chan struct{}),
 		total: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "netboot_log_lines_dropped_total", Help: "Log lines that a slow terminal or disk had no room for.",
+			Name: MetricLogDropped, Help: "Log lines that a slow terminal or disk had no room for.",
 		}),
 	}
 	r.MustRegister(w.total)
