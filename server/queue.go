@@ -46,7 +46,8 @@ func (q *queue) push(p *packet) (gone *packet, why reason) {
 	if q.closed {
 		return p, dropStopping
 	}
-	if !q.rates.allow(p.client, p.facts.Arrived) {
+	// Who asks too often is served as long as nobody has to wait for it.
+	if !q.rates.allow(p.client, p.facts.Arrived) && q.size > q.limit/4 {
 		return p, dropRate
 	}
 	q.turn++

@@ -92,6 +92,27 @@ func TestOneBrokenMachineIsLimitedAndOthersAreNot(t *testing.T) {
 	}
 }
 
+func TestABrokenMachineFillsNoQueueThatOthersNeed(t *testing.T) {
+	q := newQueue(64, Rate{PerSecond: 10, Burst: 10})
+	limited := 0
+	for range 1000 {
+		if gone, why := q.push(waiting(7<<8, dearest)); gone != nil {
+			if why != dropRate {
+				t.Fatal(why)
+			}
+			limited++
+		}
+	}
+	if q.size > 64/4+1 || limited != 1000-q.size {
+		t.Errorf("%d wait, %d were denied", q.size, limited)
+	}
+	for i := range uint64(40) {
+		if gone, _ := q.push(waiting(i<<16, first)); gone != nil {
+			t.Fatal("another machine was denied")
+		}
+	}
+}
+
 // slow is a plugin that serves nobody until it is let go.
 func slow(let <-chan struct{}) *plugins.Plugin {
 	return &plugins.Plugin{Name: "slow", Setup4: func(...string) (handler.Handler4, error) {
