@@ -1,5 +1,5 @@
-// Package server runs a CoreDHCP configuration: it finds and loads the file, and it is the
-// packet engine that answers requests by the plugins of that configuration.
+// Package server runs a CoreDHCP configuration: it finds and loads the file, and it is the packet engine that answers
+// requests by the plugins of that configuration. README.md tells a packet's way through its files.
 package server
 
 import (

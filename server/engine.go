@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -57,7 +58,10 @@ func Open(c *Config, chain *Chain, o Options, log *logrus.Entry, r prometheus.Re
 	}
 	e.listeners = e.newListeners(c)
 	var errs []error
-	for _, l := range e.listeners {
+	for i, l := range e.listeners {
+		if slices.ContainsFunc(e.listeners[:i], l.equals) {
+			errs = append(errs, fmt.Errorf("%s: %s stands there twice; leave one of them out", l.at, l))
+		}
 		errs = append(errs, l.try())
 	}
 	if err := errors.Join(errs...); err != nil {

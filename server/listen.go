@@ -41,6 +41,8 @@ func (l *listener) String() string {
 	return net.JoinHostPort(host, strconv.Itoa(l.addr.Port))
 }
 
+func (l *listener) equals(o *listener) bool { return l.six == o.six && l.String() == o.String() }
+
 // hostPort is the address without the interface, as the kernel's tables have it.
 func (l *listener) hostPort() string {
 	return net.JoinHostPort(l.addr.IP.String(), strconv.Itoa(l.addr.Port))
