@@ -21,13 +21,12 @@ func (g *generator) answer(i int, now time.Duration) error {
 		g.result.Faults.add(f, g.First+who, r, nil)
 		return nil
 	}
-	want := byte(Offer)
-	if m.state == bound {
-		want = ACK
-	}
-	fault := g.ledger.Check(who, g.macs[who], g.Profiles[who%len(g.Profiles)], want, from, r)
+	fault := g.ledger.Check(who, g.macs[who], g.Profiles[who%len(g.Profiles)], m.requested, from, r)
 	if fault != NoFault {
 		g.result.Faults.add(fault, g.First+who, r, nil)
+		if fault == Refused {
+			g.giveUp(m)
+		}
 		return nil // a wrong answer is none: the exchange is lost unless a right one follows
 	}
 	return g.advance(who, now)
@@ -50,14 +49,14 @@ func (g *generator) advance(who int, now time.Duration) error {
 	if m.state == offered {
 		g.result.Offer.Record(now - m.since)
 		if !g.OfferOnly {
-			m.state, m.since = bound, now
+			m.state, m.since, m.requested = bound, now, g.reply.Address
 			g.waiting.push(entry{serial: m.serial, state: bound, since: now})
 			return g.speaker(who).Request(g.port, g.macs[who], xid(m.serial), g.reply.Address, g.reply.Server)
 		}
 	} else {
 		g.result.ACK.Record(now - m.since)
 	}
-	m.state = idle
+	m.state, m.requested = idle, [4]byte{}
 	g.inFlight--
 	g.result.Done++
 	return nil
@@ -77,11 +76,15 @@ func (g *generator) expire(now time.Duration) {
 		}
 		g.waiting.pop()
 		if waits {
-			m.state = gaveUp
-			g.inFlight--
-			g.result.Lost++
+			g.giveUp(m)
 		}
 	}
+}
+
+func (g *generator) giveUp(m *machine) {
+	m.state, m.requested = gaveUp, [4]byte{}
+	g.inFlight--
+	g.result.Lost++
 }
 
 // entry is a message that an answer is awaited for.

@@ -15,18 +15,19 @@ const (
 	Stray              // a transaction that nobody began
 	Late               // an answer after its machine gave up
 	Duplicate          // a second answer to the same message
+	Refused            // a NAK to an address that the server had offered
 	WrongMachine       // another hardware address than the transaction's
 	WrongType          // no OFFER to a DISCOVER, or no ACK to a REQUEST
 	WrongServer        // an IP source or option 54 that is not the server's
 	NoAddress          // an address was expected and there is none
 	Doubled            // an address that another machine was given
-	Changed            // another address than this machine was given before
+	Changed            // another address than this machine was offered, or had before
 	WrongFile          // not the boot file for this machine
 	faults
 )
 
 func (f Fault) String() string {
-	return [...]string{"none", "malformed", "stray", "late", "duplicate", "wrong machine", "wrong type", "wrong server",
+	return [...]string{"none", "malformed", "stray", "late", "duplicate", "refused", "wrong machine", "wrong type", "wrong server",
 		"no address", "doubled address", "changed address", "wrong file"}[f]
 }
 
@@ -60,18 +61,28 @@ func NewLedger(rules Rules, profiles []Profile, machines int) *Ledger {
 	return l
 }
 
-// Check looks for a fault in the answer to a message of a machine; want is the type that the answer must have.
-func (l *Ledger) Check(machine int, mac [6]byte, p Profile, want byte, from [4]byte, r *Reply) Fault {
+// Check looks for a fault in the answer to a message of a machine: to its DISCOVER, or, where requested is not zero, to
+// its REQUEST for that address. An OFFER need not be a machine's own: servers that keep no note of their offers make the
+// same to two machines, and refuse one of them later.
+func (l *Ledger) Check(machine int, mac [6]byte, p Profile, requested, from [4]byte, r *Reply) Fault {
+	want := byte(Offer)
+	if requested != ([4]byte{}) {
+		want = ACK
+	}
 	switch {
 	case r.MAC != mac:
 		return WrongMachine
+	case want == ACK && r.Type == NAK:
+		return Refused
 	case r.Type != want:
 		return WrongType
 	case l.rules.Server != [4]byte{} && (from != l.rules.Server || r.Server != l.rules.Server):
 		return WrongServer
+	case l.rules.Leases && r.Address == [4]byte{}:
+		return NoAddress
 	}
-	if l.rules.Leases {
-		if f := l.own(machine, r.Address); f != NoFault {
+	if l.rules.Leases && want == ACK {
+		if f := l.own(machine, requested, r.Address); f != NoFault {
 			return f
 		}
 	}
@@ -81,20 +92,16 @@ func (l *Ledger) Check(machine int, mac [6]byte, p Profile, want byte, from [4]b
 	return NoFault
 }
 
-func (l *Ledger) own(machine int, address [4]byte) Fault {
-	if address == [4]byte{} {
-		return NoAddress
-	}
-	switch owner, taken := l.owners[address]; {
-	case taken && owner != int32(machine):
+// own notes that a machine has an address.
+func (l *Ledger) own(machine int, requested, address [4]byte) Fault {
+	owner, taken := l.owners[address]
+	if taken && owner != int32(machine) {
 		return Doubled
-	case !taken:
-		l.owners[address] = int32(machine)
 	}
-	if before := l.given[machine]; before != address && before != [4]byte{} {
+	if before := l.given[machine]; address != requested || before != address && before != [4]byte{} {
 		return Changed
 	}
-	l.given[machine] = address
+	l.owners[address], l.given[machine] = int32(machine), address
 	return NoFault
 }
 
@@ -117,10 +124,10 @@ func (f *Faults) add(fault Fault, machine int, r *Reply, err error) {
 	}
 }
 
-// Wrong is how many answers were wrong: all faults but lateness and duplicates, which cost the machine nothing.
+// Wrong is how many answers were wrong. Those that come late or twice, and a NAK, are allowed.
 func (f *Faults) Wrong() (n int) {
 	for fault, count := range f.Count {
-		if fault := Fault(fault); fault != Late && fault != Duplicate {
+		if fault := Fault(fault); fault != Late && fault != Duplicate && fault != Refused {
 			n += count
 		}
 	}

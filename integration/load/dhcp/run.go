@@ -60,6 +60,8 @@ type machine struct {
 	serial uint32
 	state  int8
 	since  time.Duration // when the message that it waits on was due
+
+	requested [4]byte // zero: it has not got so far
 }
 
 // Serial numbers become transaction ids by an odd factor, which spreads them over all 32 bits and has an inverse.
@@ -166,8 +168,7 @@ func (g *generator) begin(now time.Duration) error {
 		who := int(g.serial) % g.Machines
 		m := &g.machines[who]
 		if m.state == offered || m.state == bound { // the server is so slow that the machine's turn comes again
-			g.inFlight--
-			g.result.Lost++
+			g.giveUp(m)
 		}
 		*m = machine{serial: g.serial, state: offered, since: due}
 		g.waiting.push(entry{serial: g.serial, state: offered, since: due})

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+
+	"github.com/coredhcp-netboot/suite/integration/load"
+	"github.com/coredhcp-netboot/suite/internal/nettest"
+)
+
+// Server is a program under test. Its commands are made for a site: they write their configuration there.
+type Server struct {
+	Name    string
+	Program string // found by path, or among the project's own programs; decides whether the server takes part
+	Command func(*Programs, *Site) ([]string, error)
+
+	Leases bool // it gives addresses
+	Files  bool // it gives each kind of machine its boot file
+	Hosts  bool // it gives the known machines a script of their own
+	Small  bool // its pool is a /20: a /16 makes it much slower
+}
+
+// Programs is where programs are found.
+type Programs struct {
+	Bin     string // this project's
+	Foreign string // of packages that were unpacked and not installed
+}
+
+// Find is the path of a program.
+func (p *Programs) Find(name string) (string, error) {
+	for _, path := range []string{
+		filepath.Join(p.Bin, name), filepath.Join(p.Bin, "bench", name),
+		filepath.Join(p.Foreign, "usr/sbin", name), filepath.Join("/usr/sbin", name),
+	} {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return filepath.Abs(path)
+		}
+	}
+	return exec.LookPath(name)
+}
+
+// Running is a server that was started.
+type Running struct {
+	process *nettest.Process
+	pid     int
+	log     bytes.Buffer // readable after the end
+}
+
+// Start starts a server at a site.
+func (p *Programs) Start(s *Server, site *Site) (*Running, error) {
+	args, err := s.Command(p, site)
+	if err != nil {
+		return nil, err
+	}
+	if args[0], err = p.Find(args[0]); err != nil {
+		return nil, err
+	}
+	r := new(Running)
+	cmd := site.server.Command(args[0], args[1:]...)
+	cmd.Dir = site.dir
+	cmd.Env = append(os.Environ(), "KEA_PIDFILE_DIR="+site.dir, "KEA_LOCKFILE_DIR="+site.dir)
+	cmd.Stdout, cmd.Stderr = &r.log, &r.log
+	if r.process, err = site.server.Start(cmd); err != nil {
+		return nil, err
+	}
+	r.pid = cmd.Process.Pid
+	return r, nil
+}
+
+// Use is what the server has used so far.
+func (r *Running) Use() load.Usage { return load.Use(r.pid) }
+
+// Ended tells whether the server is gone, and why.
+func (r *Running) Ended() error {
+	select {
+	case <-r.process.Done():
+	default:
+		return nil
+	}
+	text := bytes.TrimSpace(r.log.Bytes())
+	if len(text) > 800 {
+		text = text[len(text)-800:]
+	}
+	return errors.Join(fmt.Errorf("the server has ended: %s", text), r.process.Err())
+}
+
+// Pin keeps the server, all its threads, on one core.
+func (r *Running) Pin(cpu int) error {
+	out, err := exec.Command("taskset", "-a", "-c", "-p", strconv.Itoa(cpu), strconv.Itoa(r.pid)).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("pin the server to core %d: %w: %s", cpu, err, out)
+	}
+	return nil
+}
