@@ -51,12 +51,17 @@ func (b *Batch) Packet(i int) []byte {
 	return b.buffers[i*b.size:][:b.messages[i].length]
 }
 
+// Truncated tells that the i-th datagram was longer than the batch's buffers.
+func (b *Batch) Truncated(i int) bool { return b.messages[i].header.Flags&unix.MSG_TRUNC != 0 }
+
 // From is the IPv4 address and port that the i-th datagram came from, where Receive was asked for it.
 func (b *Batch) From(i int) *unix.RawSockaddrInet4 { return &b.names[i] }
 
-// Receive takes what has arrived on a socket, without waiting; none is no error. Names asks for the senders.
-func (b *Batch) Receive(fd int, names bool) error {
-	for i := range b.messages {
+// Receive takes what has arrived on a socket, limit datagrams at most, without waiting; none is no error. Names asks
+// for the senders.
+func (b *Batch) Receive(fd, limit int, names bool) error {
+	limit = min(limit, BatchSize)
+	for i := range limit {
 		b.vectors[i].Len = uint64(b.size)
 		b.messages[i].header.Name, b.messages[i].header.Namelen = nil, 0
 		if names {
@@ -65,7 +70,7 @@ func (b *Batch) Receive(fd int, names bool) error {
 		}
 	}
 	b.n = 0
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.messages[0])), BatchSize,
+	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.messages[0])), uintptr(limit),
 		unix.MSG_DONTWAIT, 0, 0)
 	switch errno {
 	case 0:

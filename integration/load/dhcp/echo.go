@@ -95,7 +95,7 @@ func (e *Echo) template() []byte {
 // Run answers until ctx ends.
 func (e *Echo) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		if err := e.in.Receive(e.udp, true); err != nil {
+		if err := e.in.Receive(e.udp, load.BatchSize, true); err != nil {
 			return err
 		}
 		if e.in.Len() == 0 {

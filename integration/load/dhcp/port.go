@@ -145,7 +145,7 @@ func (p *Port) Wait(timeout time.Duration) error {
 
 // Receive takes the answers that have arrived, and tells how many.
 func (p *Port) Receive() (int, error) {
-	err := p.in.Receive(p.fd, p.relay != [4]byte{})
+	err := p.in.Receive(p.fd, load.BatchSize, p.relay != [4]byte{})
 	return p.in.Len(), err
 }
 

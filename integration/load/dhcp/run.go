@@ -92,6 +92,9 @@ func (p Plan) Run(ctx context.Context, port *Port) (*Result, error) {
 	if p.Machines == 0 || p.Timeout == 0 || p.For == 0 || len(p.Profiles) == 0 || (p.Window == 0) == (p.Rate == 0) {
 		return nil, errors.New("a plan needs profiles, machines, a duration, a timeout, and either a window or a rate")
 	}
+	if !p.OfferOnly && !p.Rules.Leases {
+		return nil, errors.New("a plan whose machines send REQUESTs needs a server that gives addresses")
+	}
 	if p.Window > p.Machines || p.Rate*p.Timeout.Seconds() > float64(p.Machines) {
 		return nil, fmt.Errorf("%d machines are too few: one would have to begin again before its exchange can end", p.Machines)
 	}
