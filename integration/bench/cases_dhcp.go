@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/coredhcp-netboot/suite/integration/load"
 	"github.com/coredhcp-netboot/suite/integration/load/dhcp"
 )
 
@@ -16,7 +15,7 @@ const (
 	// lost is how long an answer is waited for. No client waits less.
 	lost = time.Second
 	// most is what the generator offers at most on one core.
-	most = 150_000
+	most = 200_000
 	// prober is a machine of no load, which looks whether the server is up.
 	prober = 1<<24 - 2
 )
@@ -30,13 +29,12 @@ func firmwares(unicast bool) []dhcp.Profile {
 }
 
 func (b *Bench) dhcpCases() []Case {
-	byName := map[string]*Server{}
+	byName := b.installed(dhcpServers())
 	var stateless, leasing []string
 	for _, s := range dhcpServers() {
-		if _, err := b.Programs.Find(s.Program); err != nil {
+		if byName[s.Name] == nil {
 			continue
 		}
-		byName[s.Name] = s
 		switch s.Name {
 		case "ours", "ours-log", "coredhcp":
 			stateless = append(stateless, s.Name)
@@ -56,7 +54,7 @@ func (b *Bench) dhcpCases() []Case {
 		{"offers-direct", "the same on the server's own wire, replies by unicast", stateless, with(b.offers(true), false)},
 		{"offers-half", "offers-relay at half of that rate, at fixed times", stateless, with(b.half, true)},
 		{"offers-overload", "server on one core, generator on the other; first 64 at a time, then twice that rate, " +
-			"or 150,000 a second", stateless, with(b.overload, true)},
+			"or 200,000 a second", stateless, with(b.overload, true)},
 		{"dora", "new machines take a lease through a relay agent, 64 at a time, then all of them again", leasing,
 			with(b.leases, true)},
 	}
@@ -69,6 +67,7 @@ type dhcpRun struct {
 	running *Running
 	port    *dhcp.Port
 	sample  Sample
+	only    int // the number of the one machine that the server is sure to answer, from 1; 0: any
 }
 
 // dhcp starts a server at a fresh site, waits until it answers, and measures it.
@@ -78,7 +77,7 @@ func (b *Bench) dhcp(ctx context.Context, s *Server, relayed bool, fn func(conte
 	if err != nil {
 		return r.sample, err
 	}
-	if r.site, err = NewSite(dir, relayed); err != nil {
+	if r.site, err = NewSite(dir, Layout{Relayed: relayed}); err != nil {
 		return r.sample, err
 	}
 	defer r.site.Close()
@@ -99,7 +98,11 @@ func (b *Bench) dhcp(ctx context.Context, s *Server, relayed bool, fn func(conte
 // answers waits until the server answers a DISCOVER.
 func (r *dhcpRun) answers(ctx context.Context) error {
 	plan := r.plan()
-	plan.First, plan.Machines, plan.Profiles, plan.Rules = prober, 1, []dhcp.Profile{{Firmware: dhcp.IPXE, Arch: 7}}, dhcp.Rules{}
+	plan.First = prober
+	if r.only > 0 {
+		plan.First = r.only - 1
+	}
+	plan.Machines, plan.Profiles, plan.Rules = 1, []dhcp.Profile{{Firmware: dhcp.IPXE, Arch: 7}}, dhcp.Rules{}
 	plan.OfferOnly, plan.Window, plan.Exchanges, plan.Timeout = true, 1, 1, 200*time.Millisecond
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
 		result, err := plan.Run(ctx, r.port)
@@ -116,12 +119,12 @@ func (r *dhcpRun) answers(ctx context.Context) error {
 // plan is a load that suits the server.
 func (r *dhcpRun) plan() dhcp.Plan {
 	p := dhcp.Plan{
-		Profiles: firmwares(!r.site.relayed), Machines: 20_000, Timeout: lost, Window: window, CPU: -1,
+		Profiles: firmwares(!r.site.Relayed), Machines: 20_000, Timeout: lost, Window: window, CPU: -1,
 		For:   time.Minute,
 		Rules: dhcp.Rules{Server: ip4(r.site.Address()), Leases: r.server.Leases},
 	}
 	if r.server.Files {
-		p.Rules.File = bootFile(r.server.Hosts)
+		p.Rules.File = r.site.bootFile(r.server.Hosts)
 	}
 	if r.server.Small {
 		p.Machines = 4_000
@@ -131,22 +134,14 @@ func (r *dhcpRun) plan() dhcp.Plan {
 
 // run offers a load and notes what the server used meanwhile.
 func (r *dhcpRun) run(ctx context.Context, p dhcp.Plan) (*dhcp.Result, error) {
-	runtime.GC() // not in the middle
-	used, machine, own, begun := r.running.Use(), load.ReadMachine(), load.ProcessTime(), time.Now()
+	meter := startMeter(r.site)
 	result, err := p.Run(ctx, r.port)
 	if err != nil {
 		return nil, err
 	}
-	after := r.running.Use()
-	cpu := after.CPU - used.CPU
 	m := r.sample.Metrics
-	m["cpu_10k"] = cpu.Seconds() / float64(max(result.Done, 1)) * 1e4
-	m["rss_mb"] = float64(after.RSS) / (1 << 20)
-	m["tasks"] = float64(after.Tasks)
+	meter.stop(m, "cpu_10k", float64(result.Done)/1e4)
 	m["generator"] = result.CPU.Seconds() / max(result.Elapsed.Seconds(), 1e-3)
-	now, elapsed := load.ReadMachine(), time.Since(begun)
-	others := now.Busy - machine.Busy - cpu - (load.ProcessTime() - own) + now.Stolen - machine.Stolen
-	m["noise"] = max(others.Seconds(), 0) / elapsed.Seconds() / float64(runtime.NumCPU())
 	m["wrong"] += float64(result.Faults.Wrong())
 	for fault, count := range result.Faults.Count {
 		if count > 0 {

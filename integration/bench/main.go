@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -89,7 +90,7 @@ func (b *Bench) choose(cases, servers string) ([]Case, error) {
 		return nil, fmt.Errorf("--servers: %w", err)
 	}
 	var chosen []Case
-	for _, c := range append(b.dhcpCases(), b.fileCases()...) {
+	for _, c := range slices.Concat(b.dhcpCases(), b.fileCases(), b.stormCases()) {
 		if !wantedCase.MatchString(c.Name) {
 			continue
 		}

@@ -9,7 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/coredhcp-netboot/suite/integration/load"
+	"golang.org/x/sys/unix"
+
 	"github.com/coredhcp-netboot/suite/internal/nettest"
 )
 
@@ -69,11 +70,21 @@ func (p *Programs) Start(s *Server, site *Site) (*Running, error) {
 		return nil, err
 	}
 	r.pid = cmd.Process.Pid
+	site.running = append(site.running, r)
+	if site.group != nil {
+		return r, site.group.Add(r.pid)
+	}
 	return r, nil
 }
 
-// Use is what the server has used so far.
-func (r *Running) Use() load.Usage { return load.Use(r.pid) }
+// kill ends the server, and returns when it has ended.
+func (r *Running) kill() error {
+	if err := unix.Kill(-r.pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) { // it leads a process group
+		return fmt.Errorf("kill the server: %w", err)
+	}
+	<-r.process.Done()
+	return nil
+}
 
 // Ended tells whether the server is gone, and why.
 func (r *Running) Ended() error {
@@ -96,4 +107,15 @@ func (r *Running) Pin(cpu int) error {
 		return fmt.Errorf("pin the server to core %d: %w: %s", cpu, err, out)
 	}
 	return nil
+}
+
+// installed are the servers whose programs are there, by name.
+func (b *Bench) installed(servers []*Server) map[string]*Server {
+	there := map[string]*Server{}
+	for _, s := range servers {
+		if _, err := b.Programs.Find(s.Program); err == nil {
+			there[s.Name] = s
+		}
+	}
+	return there
 }

@@ -2,10 +2,13 @@ package main
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"path/filepath"
 	"strings"
 
 	"github.com/coredhcp-netboot/suite/integration/load/dhcp"
+	"github.com/coredhcp-netboot/suite/integration/load/tftp"
 )
 
 // knownHosts is how many machines have an entry of their own in our boot map.
@@ -13,16 +16,16 @@ const knownHosts = 10_000
 
 const scriptURL = "http://192.0.2.1:8080/boot.ipxe"
 
-// bootFile is the right answer for a machine.
-func bootFile(hosts bool) func(machine int, p dhcp.Profile) string {
+// bootFile is the right answer for a machine; hosts: from a server that knows some.
+func (s *Site) bootFile(hosts bool) func(machine int, p dhcp.Profile) string {
 	return func(machine int, p dhcp.Profile) string {
 		switch {
 		case p.Firmware == dhcp.Plain:
 			return ""
-		case p.Firmware == dhcp.IPXE && hosts && machine < knownHosts:
+		case p.Firmware == dhcp.IPXE && hosts && machine < s.hosts:
 			return fmt.Sprintf("http://192.0.2.1:8080/%s.ipxe", hyphens(machine))
 		case p.Firmware == dhcp.IPXE:
-			return scriptURL
+			return s.script
 		case p.Arch == 0:
 			return "undionly.kpxe"
 		}
@@ -30,9 +33,18 @@ func bootFile(hosts bool) func(machine int, p dhcp.Profile) string {
 	}
 }
 
-func hyphens(machine int) string {
-	m := dhcp.MAC(machine)
-	return fmt.Sprintf("%02x-%02x-%02x-%02x-%02x-%02x", m[0], m[1], m[2], m[3], m[4], m[5])
+func hyphens(machine int) string { return strings.ReplaceAll(colons(machine), ":", "-") }
+
+func colons(machine int) string {
+	mac := dhcp.MAC(machine)
+	return net.HardwareAddr(mac[:]).String()
+}
+
+// reservations calls line with every machine that has an address of its own.
+func (s *Site) reservations(b *strings.Builder, line func(mac, address string) string) {
+	for i := range s.reserved {
+		b.WriteString(line(colons(i), netip.AddrFrom4(tftp.Neighbour(ip4(reservedFirst), i)).String()))
+	}
 }
 
 // dhcpServers are all that can take part.
@@ -48,7 +60,7 @@ func dhcpServers() []*Server {
 		{Name: "dhcpd", Program: "dhcpd", Command: iscDHCPD, Files: true, Leases: true, Small: true},
 		{Name: "kea", Program: "kea-dhcp4", Command: kea(0), Files: true, Leases: true},
 		{Name: "kea-mt", Program: "kea-dhcp4", Command: kea(2), Files: true, Leases: true},
-		{Name: "dnsmasq", Program: "dnsmasq", Command: dnsmasqDHCP, Files: true, Leases: true},
+		{Name: "dnsmasq", Program: "dnsmasq", Command: dnsmasqBoot, Files: true, Leases: true},
 	}
 }
 
@@ -59,20 +71,28 @@ func echo(args ...string) func(*Programs, *Site) ([]string, error) {
 }
 
 // chain is a CoreDHCP configuration with its stock plugins, and then the last.
-func chain(s *Site, leases bool, last string) string {
+func (s *Site) chain(leases bool, last string) (path string, err error) {
 	b := new(strings.Builder)
 	fmt.Fprintf(b, "server4:\n  listen: \"%%%s\"\n  plugins:\n    - server_id: %s\n", serverInterface, s.Address())
-	if leases {
+	if leases && s.reserved == 0 {
 		fmt.Fprintf(b, "    - range: leases.sqlite3 %s %s 1h\n", poolFirst, poolLast)
 	}
 	fmt.Fprintf(b, "    - netmask: 255.255.0.0\n    - router: %s\n    - dns: %s\n    - lease_time: 1h\n    - %s\n",
 		machinesGate, s.Address(), last)
-	return b.String()
+	if s.reserved > 0 { // at the end: no plugin sees the machines that file knows
+		fixed := new(strings.Builder)
+		s.reservations(fixed, func(mac, address string) string { return mac + " " + address + "\n" })
+		if _, err := s.write("reservations.txt", fixed.String()); err != nil {
+			return "", err
+		}
+		b.WriteString("    - file: reservations.txt\n")
+	}
+	return s.write("config.yml", b.String())
 }
 
 func stock(leases bool) func(*Programs, *Site) ([]string, error) {
 	return func(_ *Programs, s *Site) ([]string, error) {
-		path, err := s.write("config.yml", chain(s, leases, "nbp: tftp://192.0.2.1/ipxe.efi"))
+		path, err := s.chain(leases, "nbp: tftp://192.0.2.1/ipxe.efi")
 		return []string{"stockd", "--conf", path}, err
 	}
 }
@@ -81,15 +101,17 @@ func ours(level string, leases bool) func(*Programs, *Site) ([]string, error) {
 	return func(_ *Programs, s *Site) ([]string, error) {
 		b := new(strings.Builder)
 		fmt.Fprintf(b, "next-server: 192.0.2.1\nhttp: http://192.0.2.1:8080\nrules:\n  - {ipxe: true, file: %q}\n"+
-			"  - {arch: bios, file: undionly.kpxe}\n  - {arch: uefi-x64, file: ipxe.efi}\nhosts:\n", scriptURL)
-		for i := range knownHosts {
-			fmt.Fprintf(b, "  - {mac: %q, file: \"http://192.0.2.1:8080/%s.ipxe\"}\n",
-				strings.ReplaceAll(hyphens(i), "-", ":"), hyphens(i))
+			"  - {arch: bios, file: undionly.kpxe}\n  - {arch: uefi-x64, file: ipxe.efi}\n", s.script)
+		if s.hosts > 0 {
+			b.WriteString("hosts:\n")
+		}
+		for i := range s.hosts {
+			fmt.Fprintf(b, "  - {mac: %q, file: \"http://192.0.2.1:8080/%s.ipxe\"}\n", colons(i), hyphens(i))
 		}
 		if _, err := s.write("boot.yml", b.String()); err != nil {
 			return nil, err
 		}
-		path, err := s.write("config.yml", chain(s, leases, "boot: boot.yml"))
+		path, err := s.chain(leases, "boot: boot.yml")
 		args := []string{"netboot-dhcpd", "-c", path, "-L", level}
 		if level == "info" {
 			args = append(args, "-N", "-l", filepath.Join(s.dir, "dhcpd.log"))
@@ -99,21 +121,25 @@ func ours(level string, leases bool) func(*Programs, *Site) ([]string, error) {
 }
 
 func iscDHCPD(_ *Programs, s *Site) ([]string, error) {
-	text := `default-lease-time 3600; max-lease-time 3600; ping-check false; authoritative;
+	b := new(strings.Builder)
+	b.WriteString(`default-lease-time 3600; max-lease-time 3600; ping-check false; authoritative;
 option arch code 93 = unsigned integer 16;
 next-server 192.0.2.1;
-if exists user-class and option user-class = "iPXE" { filename "` + scriptURL + `"; }
+if exists user-class and option user-class = "iPXE" { filename "` + s.script + `"; }
 elsif option arch = 00:00 { filename "undionly.kpxe"; }
 elsif option arch = 00:07 { filename "ipxe.efi"; }
 subnet 198.18.0.0 netmask 255.255.0.0 {
   range ` + poolFirst + " " + smallLast + `;
   option routers 198.18.0.1; option domain-name-servers ` + s.Address() + `; option subnet-mask 255.255.0.0;
 }
-`
-	if s.relayed {
-		text += "subnet 192.0.2.0 netmask 255.255.255.0 {}\n"
+`)
+	if s.Relayed {
+		b.WriteString("subnet 192.0.2.0 netmask 255.255.255.0 {}\n")
 	}
-	path, err := s.write("dhcpd.conf", text)
+	s.reservations(b, func(mac, address string) string {
+		return fmt.Sprintf("host m%s { hardware ethernet %s; fixed-address %s; }\n", strings.ReplaceAll(mac, ":", ""), mac, address)
+	})
+	path, err := s.write("dhcpd.conf", b.String())
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +150,7 @@ subnet 198.18.0.0 netmask 255.255.0.0 {
 func kea(threads int) func(*Programs, *Site) ([]string, error) {
 	return func(_ *Programs, s *Site) ([]string, error) {
 		socket := "raw"
-		if s.relayed {
+		if s.Relayed {
 			socket = "udp" // raw sockets cost Kea much, and relays do not need them
 		}
 		path, err := s.write("kea.json", fmt.Sprintf(`{"Dhcp4": {
@@ -140,14 +166,16 @@ func kea(threads int) func(*Programs, *Site) ([]string, error) {
   "subnet4": [{"id": 1, "subnet": %q, "pools": [{"pool": "%s - %s"}], "option-data": [
     {"name": "routers", "data": %q}, {"name": "domain-name-servers", "data": %q}]}]
 }}
-`, serverInterface, socket, filepath.Join(s.dir, "leases.csv"), threads > 0, max(threads, 1), scriptURL, machinesNet,
+`, serverInterface, socket, filepath.Join(s.dir, "leases.csv"), threads > 0, max(threads, 1), s.script, machinesNet,
 			poolFirst, poolLast, machinesGate, s.Address()))
 		return []string{"kea-dhcp4", "-c", path}, err
 	}
 }
 
-func dnsmasqDHCP(_ *Programs, s *Site) ([]string, error) {
-	path, err := s.write("dnsmasq.conf", strings.Join([]string{
+// dnsmasqBoot serves leases, and files as well where the site has any.
+func dnsmasqBoot(_ *Programs, s *Site) ([]string, error) {
+	b := new(strings.Builder)
+	b.WriteString(strings.Join([]string{
 		"port=0", "no-resolv", "no-hosts", "user=root", "no-ping", "quiet-dhcp",
 		"bind-interfaces", "except-interface=lo", "interface=" + serverInterface,
 		"dhcp-authoritative", "dhcp-lease-max=1000000", "dhcp-leasefile=" + filepath.Join(s.dir, "dnsmasq.leases"),
@@ -155,8 +183,13 @@ func dnsmasqDHCP(_ *Programs, s *Site) ([]string, error) {
 		"dhcp-option=option:router," + machinesGate, "dhcp-option=option:dns-server," + s.Address(),
 		"dhcp-userclass=set:ipxe,iPXE",
 		"dhcp-match=set:bios,option:client-arch,0", "dhcp-match=set:uefi,option:client-arch,7",
-		"dhcp-boot=tag:ipxe," + scriptURL + ",,192.0.2.1",
+		"dhcp-boot=tag:ipxe," + s.script + ",,192.0.2.1",
 		"dhcp-boot=tag:!ipxe,tag:bios,undionly.kpxe,,192.0.2.1", "dhcp-boot=tag:!ipxe,tag:uefi,ipxe.efi,,192.0.2.1", "",
 	}, "\n"))
-	return []string{"dnsmasq", "--keep-in-foreground", "--log-facility=-", "--conf-file=" + path}, err
+	if s.files != "" {
+		fmt.Fprintf(b, "enable-tftp\ntftp-root=%s\ntftp-max=5000\nquiet-tftp\n", s.files)
+	}
+	s.reservations(b, func(mac, address string) string { return "dhcp-host=" + mac + "," + address + "\n" })
+	path, err := s.write("dnsmasq.conf", b.String())
+	return []string{"dnsmasq", "--keep-in-foreground", "--log-facility=/dev/null", "--conf-file=" + path}, err
 }

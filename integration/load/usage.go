@@ -16,11 +16,9 @@ const tick = time.Second / 100
 
 // Usage is what a server has used, its children among it.
 type Usage struct {
-	CPU     time.Duration // since it started, with the children that have ended
-	RSS     int           // bytes that are resident now
-	Peak    int           // bytes that were resident at most, summed over the processes that live
-	Tasks   int           // threads, in all processes
-	Present bool          // false: no such process
+	CPU   time.Duration // since it started, with the children that have ended
+	RSS   int           // bytes that are resident now
+	Tasks int           // threads, in all processes
 }
 
 // Use reads what the process and its descendants use. A process that has ended uses nothing.
@@ -31,13 +29,16 @@ func Use(pid int) Usage {
 		if err != nil {
 			continue // it ended between the two looks
 		}
-		u.CPU += one.CPU
-		u.RSS += one.RSS
-		u.Peak += one.Peak
-		u.Tasks += one.Tasks
-		u.Present = true
+		u.Add(one)
 	}
 	return u
+}
+
+// Add adds what another process has used.
+func (u *Usage) Add(one Usage) {
+	u.CPU += one.CPU
+	u.RSS += one.RSS
+	u.Tasks += one.Tasks
 }
 
 // tree is a process and all that descend from it.
@@ -77,7 +78,7 @@ func useOne(pid int) (u Usage, err error) {
 	if err != nil {
 		return u, err
 	}
-	u.RSS, u.Peak = kilobytes(string(status), "VmRSS:"), kilobytes(string(status), "VmHWM:")
+	u.RSS = kilobytes(string(status), "VmRSS:")
 	return u, nil
 }
 

@@ -7,23 +7,23 @@ func (g *generator) answer(i int, now time.Duration) error {
 	message, from := g.port.Message(i)
 	r := &g.reply
 	if err := r.Read(message); err != nil {
-		g.result.Faults.add(Malformed, 0, r, err)
+		g.result.Faults.Add(Malformed, 0, r, err)
 		return nil
 	}
 	serial := serialOf(r.XID)
 	if serial == 0 || serial > g.serial {
-		g.result.Faults.add(Stray, 0, r, nil)
+		g.result.Faults.Add(Stray, 0, r, nil)
 		return nil
 	}
 	who := int(serial) % g.Machines
 	m := &g.machines[who]
 	if f := m.untimely(serial, r.Type); f != NoFault {
-		g.result.Faults.add(f, g.First+who, r, nil)
+		g.result.Faults.Add(f, g.First+who, r, nil)
 		return nil
 	}
 	fault := g.ledger.Check(who, g.macs[who], g.Profiles[who%len(g.Profiles)], m.requested, from, r)
 	if fault != NoFault {
-		g.result.Faults.add(fault, g.First+who, r, nil)
+		g.result.Faults.Add(fault, g.First+who, r, nil)
 		if fault == Refused {
 			g.giveUp(m)
 		}

@@ -111,7 +111,8 @@ type Faults struct {
 	Examples [faults]string
 }
 
-func (f *Faults) add(fault Fault, machine int, r *Reply, err error) {
+// Add counts a fault in the answer to a machine.
+func (f *Faults) Add(fault Fault, machine int, r *Reply, err error) {
 	if f.Count[fault]++; f.Examples[fault] != "" {
 		return
 	}

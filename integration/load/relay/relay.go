@@ -22,6 +22,9 @@ const (
 	// underWay is how many frames a direction holds; more are lost, as in a router's queue.
 	underWay = 8192
 	buffer   = 32 << 20
+
+	// early is how long before a frame is due the relay stops to sleep: a sleeper is woken up to so much late.
+	early = 70 * time.Microsecond
 )
 
 // Wire joins two interfaces.
@@ -142,10 +145,10 @@ func (w *Wire) Run(ctx context.Context) error {
 				wait = min(wait, d.due[d.head]-time.Since(w.start))
 			}
 		}
-		if wait <= 0 {
+		if wait <= early {
 			continue
 		}
-		if _, err := load.Wait(unix.POLLIN, wait, w.directions[0].from, w.directions[1].from); err != nil {
+		if _, err := load.Wait(unix.POLLIN, wait-early, w.directions[0].from, w.directions[1].from); err != nil {
 			return err
 		}
 	}
