@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the demonstration or the tests need from the distribution, Debian or Ubuntu, and does nothing where
-# all of it is there. Run as: sh integration/packages.sh demo|test
+# Installs what the demonstration, the tests or the benchmarks need from the distribution, Debian or Ubuntu, and does
+# nothing where all of it is there. Run as: sh integration/packages.sh demo|test|bench
 set -eu
 
 missing=
@@ -20,14 +20,26 @@ need() { # PACKAGE, then the alternatives any one of which will do: programs, or
 PATH=$PATH:/usr/sbin:/sbin
 
 case ${1-} in
-demo | test) ;;
+demo | test | bench) ;;
 *)
-	echo "usage: sh integration/packages.sh demo|test" >&2
+	echo "usage: sh integration/packages.sh demo|test|bench" >&2
 	exit 2
 	;;
 esac
 
 need iproute2 ip
+need gcc "${CC:-gcc}"
+need libc6-dev /usr/include/stdlib.h
+if [ "$1" = bench ]; then
+	# tftpd-hpa and atftpd exclude each other, and each wants to be the host's server: they are unpacked, not installed.
+	foreign=${NETBOOT_FOREIGN:-bin/foreign}
+	need util-linux taskset
+	need dnsmasq-base dnsmasq
+	need isc-dhcp-server dhcpd
+	need kea-dhcp4-server kea-dhcp4
+	need libwrap0 /usr/lib/*/libwrap.so.0
+	need libpcre2-8-0 /usr/lib/*/libpcre2-8.so.0
+else
 need qemu-system-x86 qemu-system-x86_64
 need ovmf /usr/share/OVMF/OVMF_CODE_4M.fd /usr/share/OVMF/OVMF_CODE.fd /usr/share/edk2/ovmf/OVMF_CODE.fd
 need ipxe /usr/lib/ipxe/undionly.kpxe /usr/share/ipxe/undionly.kpxe

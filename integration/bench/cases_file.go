@@ -63,11 +63,6 @@ func fetches() []fetch {
 	}
 }
 
-// inQuick are the cases of --quick.
-func (f fetch) inQuick() bool {
-	return slices.Contains([]string{"tftp-1-w64", "tftp-100-w1", "tftp-100-w16", "tftp-rtt1-w16", "tftp-loss1-w16"}, f.name)
-}
-
 // text is what the case does, for the report.
 func (f fetch) text() string {
 	text := fmt.Sprintf("%d clients at once fetch %d MB, ", f.clients, f.size/mega)
@@ -93,9 +88,6 @@ func (b *Bench) fileCases() []Case {
 	var cases []Case
 	byName := b.installed(fileServers())
 	for _, f := range fetches() {
-		if b.Quick && !f.inQuick() {
-			continue
-		}
 		c := Case{Name: f.name, Text: f.text(), Run: func(ctx context.Context, name string) (Sample, error) {
 			return b.fetch(ctx, byName[name], f)
 		}}
