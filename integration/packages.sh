@@ -28,22 +28,12 @@ demo | test | bench) ;;
 esac
 
 need iproute2 ip
-need gcc "${CC:-gcc}"
-need libc6-dev /usr/include/stdlib.h
-if [ "$1" = bench ]; then
-	# tftpd-hpa and atftpd exclude each other, and each wants to be the host's server: they are unpacked, not installed.
-	foreign=${NETBOOT_FOREIGN:-bin/foreign}
-	need util-linux taskset
-	need dnsmasq-base dnsmasq
-	need isc-dhcp-server dhcpd
-	need kea-dhcp4-server kea-dhcp4
-	need libwrap0 /usr/lib/*/libwrap.so.0
-	need libpcre2-8-0 /usr/lib/*/libpcre2-8.so.0
-else
-need qemu-system-x86 qemu-system-x86_64
-need ovmf /usr/share/OVMF/OVMF_CODE_4M.fd /usr/share/OVMF/OVMF_CODE.fd /usr/share/edk2/ovmf/OVMF_CODE.fd
-need ipxe /usr/lib/ipxe/undionly.kpxe /usr/share/ipxe/undionly.kpxe
-need ipxe-qemu /usr/lib/ipxe/qemu/efi-virtio.rom /usr/share/ipxe/qemu/efi-virtio.rom /usr/share/qemu/efi-virtio.rom
+if [ "$1" != bench ]; then
+	need qemu-system-x86 qemu-system-x86_64
+	need ovmf /usr/share/OVMF/OVMF_CODE_4M.fd /usr/share/OVMF/OVMF_CODE.fd /usr/share/edk2/ovmf/OVMF_CODE.fd
+	need ipxe /usr/lib/ipxe/undionly.kpxe /usr/share/ipxe/undionly.kpxe
+	need ipxe-qemu /usr/lib/ipxe/qemu/efi-virtio.rom /usr/share/ipxe/qemu/efi-virtio.rom /usr/share/qemu/efi-virtio.rom
+fi
 # The stock plugin that hands out addresses keeps them in SQLite, which is C.
 need gcc "${CC:-gcc}"
 need libc6-dev /usr/include/stdlib.h
@@ -60,11 +50,23 @@ if [ "$1" = test ]; then
 	need isc-dhcp-server dhcpd
 	need kea-dhcp4-server kea-dhcp4
 fi
+unpack=
+if [ "$1" = bench ]; then
+	need util-linux taskset
+	need dnsmasq-base dnsmasq
+	need isc-dhcp-server dhcpd
+	need kea-dhcp4-server kea-dhcp4
+	need libwrap0 /usr/lib/*/libwrap.so.0
+	need libpcre2-8-0 /usr/lib/*/libpcre2-8.so.0
+	# These two exclude each other, so they are unpacked for the benchmarks and not installed.
+	[ -e bin/foreign/usr/sbin/in.tftpd ] || unpack="$unpack tftpd-hpa"
+	[ -e bin/foreign/usr/sbin/atftpd ] || unpack="$unpack atftpd"
+fi
 
-[ -n "$missing" ] || exit 0
+[ -n "$missing$unpack" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
-	echo "packages.sh: missing:$missing (Debian's names); install them with this system's package manager" >&2
+	echo "packages.sh: missing:$missing$unpack (Debian's names); install them with this system's package manager" >&2
 	exit 1
 fi
 if [ "$(id -u)" = 0 ]; then
@@ -72,11 +74,11 @@ if [ "$(id -u)" = 0 ]; then
 elif command -v sudo >/dev/null 2>&1; then
 	root="sudo env"
 else
-	echo "packages.sh: installing$missing needs root, and there is no sudo; run this as root" >&2
+	echo "packages.sh: installing$missing$unpack needs root, and there is no sudo; run this as root" >&2
 	exit 1
 fi
 
-echo "packages.sh: installing$missing"
+echo "packages.sh: installing$missing$unpack"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 quietly() {
@@ -95,7 +97,7 @@ if [ ! -e $policy ]; then
 fi
 quietly apt-get update
 # shellcheck disable=SC2086 # a list of packages
-quietly apt-get install -y --no-install-recommends $missing
+[ -z "$missing" ] || quietly apt-get install -y --no-install-recommends $missing
 # Nor at its next start.
 if [ -d /run/systemd/system ]; then
 	for it in $missing; do
@@ -104,3 +106,7 @@ if [ -d /run/systemd/system ]; then
 		esac
 	done
 fi
+for package in $unpack; do
+	mkdir -p bin/foreign
+	(cd bin/foreign && root=env quietly apt-get download "$package" && dpkg-deb -x "$package"_*.deb . && rm "$package"_*.deb)
+done

@@ -77,6 +77,11 @@ func run() error {
 	if err := nettest.Need("ip", "taskset"); err != nil {
 		return err
 	}
+	restore, err := prioritize()
+	if err != nil {
+		return err
+	}
+	defer restore()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return b.measure(ctx, wanted)

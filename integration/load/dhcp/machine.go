@@ -8,7 +8,7 @@ import (
 // Firmware is what asks.
 type Firmware int
 
-// The clients that a load is made of. They send what clients.md found in the sources and captures of the real ones.
+// The clients that a load is made of. They send what the real ones do, by their sources and captures.
 const (
 	Plain Firmware = iota // an operating system, as busybox udhcpc: no boot options
 	PXE                   // arch 0: a network card's ROM; any other: EDK2
