@@ -66,33 +66,34 @@ type dhcpRun struct {
 	site    *Site
 	running *Running
 	port    *dhcp.Port
-	sample  Sample
+	sample  *Sample
 	only    int // the number of the one machine that the server is sure to answer, from 1; 0: any
 }
 
 // dhcp starts a server at a fresh site, waits until it answers, and measures it.
-func (b *Bench) dhcp(ctx context.Context, s *Server, relayed bool, fn func(context.Context, *dhcpRun) error) (Sample, error) {
-	r := &dhcpRun{server: s, sample: Sample{Metrics: map[string]float64{}}}
+func (b *Bench) dhcp(ctx context.Context, s *Server, relayed bool, fn func(context.Context, *dhcpRun) error) (sample Sample, err error) {
+	sample.Metrics = map[string]float64{}
+	r := &dhcpRun{server: s, sample: &sample}
 	dir, err := b.workDir(s.Name)
 	if err != nil {
-		return r.sample, err
+		return sample, err
 	}
 	if r.site, err = NewSite(dir, Layout{Relayed: relayed}); err != nil {
-		return r.sample, err
+		return sample, err
 	}
-	defer r.site.Close()
+	defer func() { err = errors.Join(err, r.site.Close()) }()
 	if r.port, err = r.site.Port(); err != nil {
-		return r.sample, err
+		return sample, err
 	}
 	defer r.port.Close()
 	if r.running, err = b.Programs.Start(s, r.site); err != nil {
-		return r.sample, err
+		return sample, err
 	}
 	if err := r.answers(ctx); err != nil {
-		return r.sample, err
+		return sample, err
 	}
 	err = fn(ctx, r)
-	return r.sample, errors.Join(err, r.running.Ended())
+	return sample, errors.Join(err, r.running.Ended())
 }
 
 // answers waits until the server answers a DISCOVER.

@@ -99,13 +99,13 @@ func newTemplate(p Profile, kind byte) template {
 		t.server = t.option(optionServer, 0, 0, 0, 0)
 		t.requested = t.option(optionAddress, 0, 0, 0, 0)
 	}
-	switch {
-	case p.Firmware == Plain:
+	switch p.Firmware {
+	case Plain:
 		t.identifier = t.option(61, 1, 0, 0, 0, 0, 0, 0) + 1
 		t.option(57, 2, 64)
 		t.option(55, 1, 3, 6, 12, 15, 28, 42)
 		t.option(60, []byte("udhcp 1.35.0")...)
-	case p.Firmware == IPXE:
+	case IPXE:
 		t.option(57, 1472>>8, 1472&0xff)
 		t.option(93, byte(p.Arch>>8), byte(p.Arch))
 		undi := []byte{1, 3, 10}

@@ -109,7 +109,7 @@ func newPort(fd int, relay [4]byte, to *unix.RawSockaddrInet4) (*Port, error) {
 }
 
 // Close gives the socket back.
-func (p *Port) Close() error { return unix.Close(p.fd) }
+func (p *Port) Close() { unix.Close(p.fd) }
 
 // FD is the socket, for poll.
 func (p *Port) FD() int { return p.fd }

@@ -10,12 +10,8 @@ import (
 	"strings"
 )
 
-// Opcodes of RFC 1350 and RFC 2347, and the error that EDK2 ends its size query with.
-const (
-	opRRQ, opData, opACK, opError, opOACK = 1, 3, 4, 5, 6
-
-	errorOptions = 8
-)
+// Opcodes of RFC 1350 and RFC 2347.
+const opRRQ, opData, opACK, opError, opOACK = 1, 3, 4, 5, 6
 
 // Options are what a client asks for, or was granted. Zero: not asked for, or not granted.
 type Options struct {
@@ -24,15 +20,11 @@ type Options struct {
 	TSize      bool // RFC 2349
 }
 
-// EDK2, IPXE and Bare are how firmware asks: UEFI for its loader, iPXE for its script, and a Raspberry Pi for anything.
-// UEFI asks for the size in a request of its own, which it aborts (see Request.Probe).
+// EDK2 is what UEFI firmware asks for; the size, in a request of its own, which it aborts (see Request.Probe).
 func EDK2() Options { return Options{Blksize: 1468, Windowsize: 4} }
 
 // IPXE is what iPXE asks for.
 func IPXE() Options { return Options{Blksize: 1432, TSize: true} }
-
-// Bare asks for nothing: blocks of 512 bytes in lock step.
-func Bare() Options { return Options{} }
 
 // rrq is the read request for a file.
 func rrq(name string, o Options) []byte {
