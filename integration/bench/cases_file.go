@@ -210,8 +210,8 @@ func serves(ctx context.Context, site *Site, running *Running, p tftp.Plan) erro
 func noteFetch(sample *Sample, r *tftp.Result, f fetch) {
 	m := sample.Metrics
 	m["mb_s"] = float64(r.Bytes) / 1e6 / r.Elapsed.Seconds()
-	if f.loss > 0 { // of one transfer: those that go on after the others have ended say nothing
-		m["mb_s"] = float64(f.size) / 1e6 / r.Took.Quantile(.5).Seconds()
+	if half := r.Took.Quantile(.5); f.loss > 0 && half > 0 { // of one transfer: a last one alone would bend the sum
+		m["mb_s"] = float64(f.size) / 1e6 / half.Seconds()
 	}
 	m["p50_ms"], m["p99_ms"] = milliseconds(r.Took.Quantile(.5)), milliseconds(r.Took.Quantile(.99))
 	m["done"], m["failed"] = float64(r.Done), float64(r.Failed)

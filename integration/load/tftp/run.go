@@ -23,7 +23,7 @@ type Result struct {
 	Done, Failed     int
 	Bytes            int // of the files that were fetched to their end
 	Elapsed          time.Duration
-	Took             load.Histogram // of the files that were fetched to their end
+	Took             load.Histogram // of each file, the deadline where it was not fetched in time
 	Granted          Options        // to the last of them
 	RRQs, ACKs       int            // sent again after silence
 	Gaps, Duplicates int
@@ -98,6 +98,9 @@ func (r *Result) add(o Outcome) {
 	r.Gaps += o.Gaps
 	r.Duplicates += o.Duplicates
 	if o.Err != nil {
+		if errors.Is(o.Err, errDeadline) {
+			r.Took.Record(o.Took)
+		}
 		r.Failed++
 		r.Errors[o.Err.Error()]++
 		return

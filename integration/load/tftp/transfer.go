@@ -138,7 +138,6 @@ func (t *transfer) data(block uint16, b []byte, now time.Duration) {
 	default:
 		t.Duplicates++
 		if ahead == 0 && t.blocks > 0 { // our ACK was lost
-			t.ACKs++
 			t.acknowledge(now)
 		}
 		return
