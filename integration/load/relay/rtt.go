@@ -37,7 +37,9 @@ func RoundTrip(client, server Do, address [4]byte) (time.Duration, error) {
 	if err := unix.Connect(near, &unix.SockaddrInet4{Addr: address, Port: pingPort}); err != nil {
 		return 0, fmt.Errorf("connect: %w", err)
 	}
-	go reflect(far)
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() { defer close(ended); reflect(far, stop) }()
+	defer func() { close(stop); <-ended }() // before its socket is closed
 	var took []time.Duration
 	for n := range pings {
 		begun := time.Now()
@@ -47,9 +49,6 @@ func RoundTrip(client, server Do, address [4]byte) (time.Duration, error) {
 		if err := awaitPing(near, byte(n)); err == nil {
 			took = append(took, time.Since(begun))
 		}
-	}
-	if _, err := unix.Write(near, nil); err != nil { // ends the other side
-		return 0, fmt.Errorf("ping: %w", err)
 	}
 	if len(took) < pings/2 {
 		return 0, fmt.Errorf("of %d pings %d came back", pings, len(took))
@@ -66,19 +65,21 @@ func socket() (int, error) {
 	return fd, nil
 }
 
-// reflect sends back what comes, until something empty does or nothing for two seconds.
-func reflect(fd int) {
+// reflect sends back what comes, until stop is closed.
+func reflect(fd int, stop <-chan struct{}) {
 	b := make([]byte, 1)
 	for {
-		if ready, err := load.Wait(unix.POLLIN, 2*time.Second, fd); err != nil || !ready {
+		select {
+		case <-stop:
 			return
+		default:
 		}
-		n, from, err := unix.Recvfrom(fd, b, unix.MSG_DONTWAIT)
-		if err != nil || n == 0 {
-			return
+		if ready, err := load.Wait(unix.POLLIN, 20*time.Millisecond, fd); err != nil || !ready {
+			continue
 		}
-		if err := unix.Sendto(fd, b, 0, from); err != nil {
-			return
+		_, from, err := unix.Recvfrom(fd, b, unix.MSG_DONTWAIT)
+		if err == nil {
+			_ = unix.Sendto(fd, b, 0, from) // one that is not sent counts as lost
 		}
 	}
 }

@@ -39,7 +39,6 @@ var (
 	errDeadline = errors.New("not finished in time")
 	errContent  = errors.New("content differs")
 	errShort    = errors.New("file ended early, or late")
-	errWire     = errors.New("malformed packet")
 )
 
 // transfer is a request under way.
@@ -61,7 +60,7 @@ type transfer struct {
 // packet takes one packet from the server.
 func (t *transfer) packet(b []byte, from *unix.RawSockaddrInet4, now time.Duration) {
 	if len(b) < 4 {
-		t.fail(errWire)
+		t.fail(fmt.Errorf("malformed packet %q", b))
 		return
 	}
 	if !t.connected && !t.meet(from) {
@@ -75,7 +74,7 @@ func (t *transfer) packet(b []byte, from *unix.RawSockaddrInet4, now time.Durati
 	case opError:
 		t.fail(readError(b))
 	default:
-		t.fail(errWire)
+		t.fail(fmt.Errorf("malformed packet %q", b[:4]))
 	}
 }
 
