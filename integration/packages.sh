@@ -59,8 +59,8 @@ if [ "$1" = bench ]; then
 	need libwrap0 /usr/lib/*/libwrap.so.0
 	need libpcre2-8-0 /usr/lib/*/libpcre2-8.so.0
 	# These two exclude each other, so they are unpacked for the benchmarks and not installed.
-	[ -e bin/foreign/usr/sbin/in.tftpd ] || unpack="$unpack tftpd-hpa"
-	[ -e bin/foreign/usr/sbin/atftpd ] || unpack="$unpack atftpd"
+	[ -e bin/foreign/tftpd-hpa/usr/sbin/in.tftpd ] || unpack="$unpack tftpd-hpa"
+	[ -e bin/foreign/atftpd/usr/sbin/atftpd ] || unpack="$unpack atftpd"
 fi
 
 [ -n "$missing$unpack" ] || exit 0
@@ -107,6 +107,6 @@ if [ -d /run/systemd/system ]; then
 	done
 fi
 for package in $unpack; do
-	mkdir -p bin/foreign
-	(cd bin/foreign && root=env quietly apt-get download "$package" && dpkg-deb -x "$package"_*.deb . && rm "$package"_*.deb)
+	mkdir -p "bin/foreign/$package" # a directory each: both have an in.tftpd
+	(cd "bin/foreign/$package" && root=env quietly apt-get download "$package" && dpkg-deb -x ./*.deb . && rm ./*.deb)
 done

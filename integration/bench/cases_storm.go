@@ -28,7 +28,7 @@ func stormSites() map[string][]*Server {
 			{Program: "netboot-dhcpd", Command: ours("warning", true)}, {Program: "netboot-tftpd", Command: oursFiles},
 		},
 		"dnsmasq":   {{Program: "dnsmasq", Command: dnsmasqBoot}},
-		"dhcpd+hpa": {{Program: "dhcpd", Command: iscDHCPD}, {Program: "in.tftpd", Command: hpa}},
+		"dhcpd+hpa": {{Program: "dhcpd", Command: iscDHCPD}, {Program: hpaProgram, Command: hpa}},
 	}
 }
 

@@ -36,7 +36,7 @@ type Programs struct {
 func (p *Programs) Find(name string) (string, error) {
 	for _, path := range []string{
 		filepath.Join(p.Bin, name), filepath.Join(p.Bin, "bench", name),
-		filepath.Join(p.Foreign, "usr/sbin", name), filepath.Join("/usr/sbin", name),
+		filepath.Join(p.Foreign, name), filepath.Join("/usr/sbin", name),
 	} {
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 			return filepath.Abs(path)

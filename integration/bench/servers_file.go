@@ -6,14 +6,20 @@ import (
 	"github.com/coredhcp-netboot/suite/integration/load/tftp"
 )
 
+// Where packages.sh unpacks these two.
+const (
+	hpaProgram    = "tftpd-hpa/usr/sbin/in.tftpd"
+	atftpdProgram = "atftpd/usr/sbin/atftpd"
+)
+
 // The servers of files. Limits on how many they serve at once are lifted where they have any.
 func fileServers() []*Server {
 	return []*Server{
 		{Name: "ours", Program: "netboot-tftpd", Command: oursFiles},
 		{Name: "ours-http", Program: "netboot-tftpd", Command: oursFiles},
 		{Name: "dnsmasq", Program: "dnsmasq", Command: dnsmasqFiles},
-		{Name: "tftpd-hpa", Program: "in.tftpd", Command: hpa},
-		{Name: "atftpd", Program: "atftpd", Command: atftpd},
+		{Name: "tftpd-hpa", Program: hpaProgram, Command: hpa},
+		{Name: "atftpd", Program: atftpdProgram, Command: atftpd},
 		{Name: "pin", Program: "pind", Command: pin},
 	}
 }
@@ -32,11 +38,11 @@ func dnsmasqFiles(_ *Programs, s *Site) ([]string, error) {
 }
 
 func hpa(_ *Programs, s *Site) ([]string, error) {
-	return []string{"in.tftpd", "-L", "-u", "root", "-a", cableServer + ":69", "-s", s.files}, nil
+	return []string{hpaProgram, "-L", "-u", "root", "-a", cableServer + ":69", "-s", s.files}, nil
 }
 
 func atftpd(_ *Programs, s *Site) ([]string, error) {
-	return []string{"atftpd", "--daemon", "--no-fork", "--bind-address", cableServer, "--user", "root", "--group", "root",
+	return []string{atftpdProgram, "--daemon", "--no-fork", "--bind-address", cableServer, "--user", "root", "--group", "root",
 		"--no-multicast", "--maxthread", "2000", "--verbose=0", "--logfile", "/dev/null", s.files}, nil
 }
 
