@@ -311,6 +311,9 @@ func TestEveryLieOfAServerEndsTheTransfer(t *testing.T) {
 			if r.Done != 0 || r.Failed != 1 {
 				t.Fatalf("%d done, %d failed", r.Done, r.Failed)
 			}
+			if timed := r.Took.Count() == 1; timed != (name == "silence") {
+				t.Errorf("the transfer's time was counted: %t", timed) // the deadline is, other failures have none
+			}
 			for text := range r.Errors {
 				if !strings.Contains(text, c.want) {
 					t.Errorf("failed with %q, want %q", text, c.want)
