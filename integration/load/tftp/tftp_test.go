@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -234,14 +235,14 @@ func TestAMissingBlockIsToldOnceAndSentAgain(t *testing.T) {
 func TestASilentServerIsAskedAgain(t *testing.T) {
 	server, clients := wire(t)
 	want := file(3_000)
-	transfers := 0
+	var transfers atomic.Int32 // each runs in a goroutine of its own
 	defer window(t, server, want, func(p packet) []byte {
 		if p.number == 1 {
-			if transfers++; transfers == 1 { // the first OACK is lost, and so is, in the second transfer, a block
+			if transfers.Add(1) == 1 { // the first OACK is lost, and so is, in the second transfer, a block
 				return nil
 			}
 		}
-		if transfers == 2 && p.number == 2 {
+		if transfers.Load() == 2 && p.number == 2 {
 			return nil
 		}
 		return p.bytes
