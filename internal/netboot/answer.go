@@ -26,6 +26,18 @@ const (
 	// the text "Raspberry Pi Boot" in option 43, takes the server's address from option 66 and asks for files of fixed
 	// names.
 	ProfileRaspberryPi
+	// ProfileFast spares UEFI firmware beside another DHCP server the second request, to port 4011. EDK2 from before April
+	// 2017 drops such an offer (its commit 8cdd559be6).
+	ProfileFast
+)
+
+// Mode is the part that this server plays on its network.
+type Mode uint8
+
+// The modes.
+const (
+	ModeFull  Mode = iota // it gives the address and the boot file
+	ModeProxy             // it gives the boot file alone, beside the server that gives the address (ProxyDHCP)
 )
 
 // Option is one DHCP option, encoded.
@@ -36,11 +48,15 @@ type Option struct {
 
 // Answer is what a client is told: immutable, and complete, so that OFFER and ACK of a boot are alike.
 type Answer struct {
-	Firmware   Firmware   // whom it is for; it decides options 43, 60 and 175
+	Mode       Mode       // with the next two it decides options 43, 60 and 175
+	Arch       Arch       // whom it is for
+	Firmware   Firmware   // whom it is for
 	Server     netip.Addr // siaddr and option 66
 	ServerName string     // sname, at most MaxServerName bytes
 	File       string     // a TFTP name or a URL, at most MaxFile bytes; for DHCPv6 a URL
 	Profile    Profile
+	Menu       *Menu    // instead of a file: a choice of them; for PXE firmware and ModeProxy only
+	Item       BootItem // the menu's item that the file is for; the zero value: none was chosen
 	Options    []Option // further options, of the client's DHCP family
 	IPXE       []byte   // value of option 175, only told to iPXE
 	Because    string   // the rule that gave it: boot.yml:41

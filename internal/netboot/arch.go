@@ -45,6 +45,9 @@ var archNames = []struct {
 // httpArchs are the codes that mean UEFI HTTP boot, or its like.
 var httpArchs = []Arch{15, 16, 17, 18, 19, 20, 23, 24, 26, 28, 30, 38, 40}
 
+// uefiArchs are the codes of UEFI firmware, which is EDK2 or made from it.
+var uefiArchs = []Arch{2, 6, 7, 8, 9, 10, 11, 15, 16, 17, 18, 19, 25, 26, 27, 28, 29, 30, 33, 34, 35, 36, 37, 38, 39, 40}
+
 // ArchNames are the names that ParseArch knows.
 func ArchNames() []string {
 	names := make([]string, len(archNames))
@@ -82,6 +85,9 @@ func (a Arch) String() string {
 
 // HTTP tells codes that ask for a boot by HTTP.
 func (a Arch) HTTP() bool { return slices.Contains(httpArchs, a) }
+
+// UEFI tells codes of UEFI firmware.
+func (a Arch) UEFI() bool { return slices.Contains(uefiArchs, a) }
 
 // ArchSource is the rung of the ladder that told a client's architecture.
 type ArchSource uint8

@@ -52,6 +52,8 @@ type Client struct {
 	VendorClass string   // without trailing NULs
 	Hostname    string
 	Relay       Relay
+	// Item is what the client chose from a PXE boot menu; the zero value: it did not choose.
+	Item BootItem
 
 	// What the reply holds so far. The reader of a request leaves them empty.
 	IP    netip.Addr // the address that the client gets or has

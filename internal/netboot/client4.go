@@ -16,6 +16,9 @@ const (
 	optServer66  = 66
 	optFile67    = 67
 	optUser77    = 77
+	optType53    = 53
+	optServer54  = 54
+	optClient61  = 61
 	optRelay82   = 82
 	optArch93    = 93
 	optUUID97    = 97
@@ -51,6 +54,7 @@ func Client4(req *dhcpv4.DHCPv4) (Client, error) {
 	}
 	arch := option4(req, optArch93)
 	c.classify(arch, len(arch) > 0, ipxe)
+	c.Item, _ = bootItemFrom(option4(req, optVendor43))
 	c.UUID = uuid4(option4(req, optUUID97), c.VendorClass)
 	if isPi(&c, option4(req, optUUID97)) {
 		c.Arch, c.ArchBy = ArchRPi, ArchByPi

@@ -2,6 +2,7 @@ package netboot
 
 import (
 	"net"
+	"net/netip"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 )
@@ -16,9 +17,13 @@ func EchoUUID4(req, resp *dhcpv4.DHCPv4) {
 	}
 }
 
-// Write4 puts the answer into the reply. Clients read different ones of these fields (iPXE and U-Boot siaddr and
-// `file`, EDK2 option 67 before `file`, shim `file` alone, a Pi option 66), so all that say the same are filled alike.
+// Write4 puts the answer into the reply, whose message type must be set. Clients read different ones of these fields
+// (iPXE and U-Boot siaddr and `file`, EDK2 option 67 before `file`, shim `file` alone, a Pi option 66), so all that say
+// the same are filled alike.
 func (a Answer) Write4(req, resp *dhcpv4.DHCPv4) {
+	if a.Mode == ModeProxy {
+		withoutLease4(resp)
+	}
 	EchoUUID4(req, resp)
 	// Options that break boots, whoever put them here: 13 replaces EDK2's size query, 52 makes iPXE read `file` as
 	// options' remains, and iPXE takes over a returned 77 as its own user class and is not known as iPXE again.
@@ -31,6 +36,19 @@ func (a Answer) Write4(req, resp *dhcpv4.DHCPv4) {
 	a.writeServer4(resp)
 	a.writeFile4(resp)
 	a.writeClass4(resp)
+}
+
+// withoutLease4 leaves of a reply what says whom it is from and for: everything else that plugins put there belongs to
+// a lease, and the lease is another server's.
+func withoutLease4(resp *dhcpv4.DHCPv4) {
+	resp.YourIPAddr = net.IPv4zero
+	for code := range resp.Options {
+		switch code {
+		case optType53, optServer54, optClient61, optRelay82:
+		default:
+			del4(resp, code)
+		}
+	}
 }
 
 func (a Answer) writeServer4(resp *dhcpv4.DHCPv4) {
@@ -46,7 +64,7 @@ func (a Answer) writeServer4(resp *dhcpv4.DHCPv4) {
 
 func (a Answer) writeFile4(resp *dhcpv4.DHCPv4) {
 	resp.BootFileName = ""
-	if a.File == "" {
+	if a.File == "" || a.askedAgain(resp) {
 		return
 	}
 	if len(a.File) <= MaxHeaderFile {
@@ -57,44 +75,68 @@ func (a Answer) writeFile4(resp *dhcpv4.DHCPv4) {
 	set4(resp, optFile67, append([]byte(a.File), 0))
 }
 
+// askedAgain tells an offer that UEFI firmware follows with a request to port 4011, whose answer has the file. EDK2 from
+// before April 2017 drops a proxy's offer with PXE's options in 43 (commit 8cdd559be6), and takes one without them for
+// half of an answer.
+func (a Answer) askedAgain(resp *dhcpv4.DHCPv4) bool {
+	return a.Mode == ModeProxy && a.Firmware == FirmwarePXE && a.Profile == ProfileNone && a.Arch.UEFI() &&
+		resp.MessageType() == dhcpv4.MessageTypeOffer
+}
+
 // writeClass4 sets options 60, 43 and 175.
 //
 // Plain PXE firmware takes `file` from a reply without option 60 as it is. With 60 = PXEClient and no usable 43, UEFI
 // firmware would ask port 4011 once more and fail without an answer. UEFI HTTP boot is the reverse: it ignores a reply
 // without 60 = HTTPClient (EDK2 looks at the prefix, GRUB wants it exactly). iPXE gets neither: it would keep the class
 // as its own, and enter a PXE menu where 43 has one.
+//
+// A proxy's reply is one by 60 = PXEClient, for iPXE too. A BIOS ROM takes the file at once if 43 tells it to; UEFI
+// firmware is made to ask port 4011, where this server answers.
 func (a Answer) writeClass4(resp *dhcpv4.DHCPv4) {
 	vendor := option4(resp, optVendor43)
+	del4(resp, optVendor43)
 	switch {
+	case a.Firmware == FirmwareHTTP:
+		set4(resp, optClass60, []byte("HTTPClient"))
+		return
 	case a.Firmware == FirmwareIPXE:
-		del4(resp, optVendor43)
 		if len(a.IPXE) > 0 {
 			set4(resp, OptionIPXE, a.IPXE)
 		}
-	case a.Firmware == FirmwareHTTP:
-		del4(resp, optVendor43)
-		set4(resp, optClass60, []byte("HTTPClient"))
+		vendor = nil
 	case a.Profile == ProfileRaspberryPi:
-		set4(resp, optVendor43, vendorRaspberryPi)
+		vendor = vendorRaspberryPi
+	case a.Firmware != FirmwarePXE:
+		return
+	case a.Mode == ModeProxy:
+		vendor = a.proxyVendor(resp, vendor)
+	case !TakesFileAtOnce(vendor):
+		vendor = nil
+	}
+	if len(vendor) > 0 {
+		set4(resp, optVendor43, vendor)
+	}
+	if len(vendor) > 0 || a.Mode == ModeProxy {
 		set4(resp, optClass60, []byte("PXEClient"))
-	case a.Firmware == FirmwarePXE && TakesFileAtOnce(vendor):
-		set4(resp, optClass60, []byte("PXEClient"))
-	case a.Firmware == FirmwarePXE:
-		del4(resp, optVendor43)
 	}
 }
 
-// TakesFileAtOnce tells an option 43 with which PXE firmware takes the boot file of the same reply: its discovery control
-// (6) has bit 3 set. With any other it would show a menu, look for boot servers, or drop the offer.
-func TakesFileAtOnce(vendor []byte) bool {
-	for len(vendor) >= 3 && vendor[0] != 255 {
-		code, n := vendor[0], int(vendor[1])
-		if code == 6 && n == 1 {
-			return vendor[2]&8 != 0
-		}
-		vendor = vendor[min(2+n, len(vendor)):]
+// proxyVendor is option 43 of a proxy's reply to PXE firmware; given is the operator's.
+func (a Answer) proxyVendor(resp *dhcpv4.DHCPv4, given []byte) []byte {
+	switch {
+	case a.askedAgain(resp):
+		return nil
+	case a.Menu != nil:
+		us, _ := netip.AddrFromSlice(resp.ServerIdentifier().To4())
+		return a.Menu.Vendor(us)
+	case a.Item != BootItem{}:
+		return a.Item.vendor()
+	case TakesFileAtOnce(given):
+		return given
+	case a.Arch.UEFI() && a.Profile != ProfileFast:
+		return nil // the answer on port 4011
 	}
-	return false
+	return vendorTakeFile
 }
 
 func set4(m *dhcpv4.DHCPv4, code uint8, value []byte) {
