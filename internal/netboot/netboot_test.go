@@ -242,6 +242,51 @@ func TestALongNameIsNotCut(t *testing.T) {
 	}
 }
 
+func TestTheItemThatAClientChoseIsRead(t *testing.T) {
+	for vendor, want := range map[string]netboot.BootItem{
+		"\x47\x04\x80\x00\x00\x00\xff":                     {Type: 0x8000},
+		"\x47\x04\x80\x02\x80\x01":                         {Type: 0x8002, Layer: 0x8001}, // without an end
+		"\x00\x06\x01\x08\x00\x47\x04\x80\x02\x00\x00\xff": {Type: 0x8002},                // behind padding and others
+		"\xff\x47\x04\x80\x02\x00\x00":                     {},                            // behind the end
+		"\x47\x04\x80\x02\x00":                             {},                            // cut short
+		"\x47\x03\x80\x02\x00\xff":                         {},
+		"\x47\x05\x80\x02\x00\x00\x00\xff":                 {},
+		"\x06\xff\x47\x04\x80\x02\x00\x00":                 {}, // inside another
+		"\x47":                                             {}, "": {},
+	} {
+		if c := client4(t, "52:54:00:aa:bb:cc", option(43, vendor)); c.Item != want {
+			t.Errorf("%x: %+v, want %+v", vendor, c.Item, want)
+		}
+	}
+}
+
+// FuzzVendorOptions reads any bytes as PXE's own options, and finds an item behind whatever well-formed ones.
+func FuzzVendorOptions(f *testing.F) {
+	f.Add([]byte("\x47\x04\x80\x00\x00\x00\xff"), uint16(1), uint16(2))
+	f.Add([]byte{6, 1, 8, 255}, uint16(0x8000), uint16(0))
+	f.Fuzz(func(t *testing.T, raw []byte, kind, layer uint16) {
+		raw = raw[:min(len(raw), 200)]
+		read := func(vendor []byte) netboot.BootItem {
+			req, err := dhcpv4.New(dhcpv4.WithGeneric(dhcpv4.OptionVendorSpecificInformation, vendor))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := netboot.Client4(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.Item
+		}
+		read(raw)
+		netboot.TakesFileAtOnce(raw)
+		item := []byte{71, 4, byte(kind >> 8), byte(kind), byte(layer >> 8), byte(layer)}
+		before := append([]byte{200, byte(len(raw))}, raw...) // one option of another code, whatever it holds
+		if got := read(append(before, item...)); got != (netboot.BootItem{Type: kind, Layer: layer}) {
+			t.Errorf("%x: %+v", append(before, item...), got)
+		}
+	})
+}
+
 // FuzzClient reads any bytes as a request of either family.
 func FuzzClient(f *testing.F) {
 	f.Add([]byte{1, 1, 6, 0})

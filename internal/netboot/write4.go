@@ -64,7 +64,7 @@ func (a Answer) writeServer4(resp *dhcpv4.DHCPv4) {
 
 func (a Answer) writeFile4(resp *dhcpv4.DHCPv4) {
 	resp.BootFileName = ""
-	if a.File == "" || a.askedAgain(resp) {
+	if a.File == "" || a.AskedAgain(resp) {
 		return
 	}
 	if len(a.File) <= MaxHeaderFile {
@@ -75,10 +75,10 @@ func (a Answer) writeFile4(resp *dhcpv4.DHCPv4) {
 	set4(resp, optFile67, append([]byte(a.File), 0))
 }
 
-// askedAgain tells an offer that UEFI firmware follows with a request to port 4011, whose answer has the file. EDK2 from
+// AskedAgain tells an offer that UEFI firmware follows with a request to port 4011, whose answer has the file. EDK2 from
 // before April 2017 drops a proxy's offer with PXE's options in 43 (commit 8cdd559be6), and takes one without them for
 // half of an answer.
-func (a Answer) askedAgain(resp *dhcpv4.DHCPv4) bool {
+func (a Answer) AskedAgain(resp *dhcpv4.DHCPv4) bool {
 	return a.Mode == ModeProxy && a.Firmware == FirmwarePXE && a.Profile == ProfileNone && a.Arch.UEFI() &&
 		resp.MessageType() == dhcpv4.MessageTypeOffer
 }
@@ -124,7 +124,7 @@ func (a Answer) writeClass4(resp *dhcpv4.DHCPv4) {
 // proxyVendor is option 43 of a proxy's reply to PXE firmware; given is the operator's.
 func (a Answer) proxyVendor(resp *dhcpv4.DHCPv4, given []byte) []byte {
 	switch {
-	case a.askedAgain(resp):
+	case a.AskedAgain(resp):
 		return nil
 	case a.Menu != nil:
 		us, _ := netip.AddrFromSlice(resp.ServerIdentifier().To4())

@@ -24,6 +24,7 @@ type compiler struct {
 	base    string // http, without a slash at its end
 	server4 netip.Addr
 	server6 netip.Addr
+	mode    netboot.Mode
 	dirs    []string // firmware directories that exist
 	scripts string   // the directory of boot scripts, if it exists
 	renders bool     // one is named
@@ -77,9 +78,13 @@ func (c *compiler) site(f *File, p *Policy) {
 	switch f.Mode.V {
 	case "", "full":
 	case "proxy":
-		c.problems.Add(f.Mode.Pos, "mode proxy needs a server on port 4011, which this version does not have; use full, and give addresses with this server")
+		c.mode = netboot.ModeProxy
 	default:
-		c.problems.Add(f.Mode.Pos, "mode %q is unknown; use full", f.Mode.V)
+		c.problems.Add(f.Mode.Pos, "mode %q is unknown; use full, or proxy beside another DHCP server", f.Mode.V)
+	}
+	p.Mode, p.ReplyDelay = c.mode, f.ReplyDelay.V.Duration
+	if p.ReplyDelay > 0 && c.mode != netboot.ModeProxy {
+		c.problems.Add(f.ReplyDelay.Pos, "reply-delay is for mode: proxy; remove it")
 	}
 	if f.DefaultArch.V != "" {
 		if codes, err := netboot.ParseArch(f.DefaultArch.V); err != nil {
@@ -96,7 +101,11 @@ func (c *compiler) site(f *File, p *Policy) {
 			c.problems.Add(f.HTTP.Pos, "http %q is no base for names; write it like http://192.0.2.1:8080 (or http://{server}:8080)", f.HTTP.V)
 			c.base = ""
 		} else if _, err := netip.ParseAddr(u.Hostname()); err != nil && u.Hostname() != "0" {
-			c.warnings.Add(f.HTTP.Pos, "http names the host %q: HTTP firmware drops the offer unless it also carries name servers; put the plugin dns before boot, or use an address", u.Hostname())
+			remedy := "put the plugin dns before boot, or use an address"
+			if c.mode == netboot.ModeProxy {
+				remedy = "use an address, since another server gives the name servers here"
+			}
+			c.warnings.Add(f.HTTP.Pos, "http names the host %q: HTTP firmware drops the offer unless it also carries name servers; %s", u.Hostname(), remedy)
 		}
 	}
 	for _, d := range f.Firmware {
@@ -221,7 +230,7 @@ func own[I hostID](c *compiler, word string, id conf.At[I], first map[I]conf.Pos
 // need6 notes an answer that DHCPv6 can give only with our own address in it.
 func (p *Policy) need6(a *answer) {
 	if p.auto6 == "" && !a.server6.IsValid() && !a.ignore &&
-		(a.file != nil && a.file.needsServer6() || a.file == nil && a.profile == netboot.ProfileRaspberryPi) {
+		(a.file != nil && a.file.needsServer6() || a.file == nil && a.menu == nil && a.profile == netboot.ProfileRaspberryPi) {
 		p.auto6 = a.because
 	}
 }
@@ -233,7 +242,8 @@ func (c *compiler) answer(g *Give, at conf.Pos) *answer {
 		server4: c.server4, server6: c.server6,
 		serverName: g.ServerName.V,
 		options4:   g.Options.for4(), options6: g.Options.for6(),
-		ipxe: slices.Clip(g.IPXEOptions.bytes()),
+		mode: c.mode,
+		ipxe: slices.Clip(g.IPXEOptions.bytes(c.mode)),
 	}
 	v4, v6 := c.servers(g.Server, at)
 	auto := slices.ContainsFunc(g.Server, func(s server) bool { return s.auto })
@@ -250,10 +260,12 @@ func (c *compiler) answer(g *Give, at conf.Pos) *answer {
 	case "":
 	case "raspberry-pi":
 		a.profile = netboot.ProfileRaspberryPi
+	case "fast":
+		a.profile = netboot.ProfileFast
 	default:
-		c.problems.Add(g.Profile.Pos, "profile %q is unknown; use raspberry-pi", g.Profile.V)
+		c.problems.Add(g.Profile.Pos, "profile %q is unknown; use raspberry-pi or fast", g.Profile.V)
 	}
-	if g.Ignore && (g.File.V != "" || len(g.Server) > 0 || g.ServerName.V != "" || g.Profile.V != "" || len(g.Options) > 0 || len(g.IPXEOptions) > 0) {
+	if g.Ignore && (g.File.V != "" || len(g.Server) > 0 || g.ServerName.V != "" || g.Profile.V != "" || g.Menu != nil || len(g.Options) > 0 || len(g.IPXEOptions) > 0) {
 		c.problems.Add(at, "ignore: true gives no boot answer, yet other answers stand beside it; remove the one or the others")
 	}
 	for _, o := range a.options4 {
@@ -264,6 +276,7 @@ func (c *compiler) answer(g *Give, at conf.Pos) *answer {
 	if n := size(a.options4); n > maxOptions {
 		c.problems.Add(at, "the options have %d bytes; a reply has room for %d beside the lease: give fewer", n, maxOptions)
 	}
+	c.proxyWords(g, a, at)
 	c.file(g, a)
 	return a
 }
@@ -279,22 +292,31 @@ func size(options []netboot.Option) (n int) {
 }
 
 func (c *compiler) file(g *Give, a *answer) {
-	if g.File.V == "" {
-		return
+	switch name, single := g.Menu.single(); {
+	case single && name.V != "":
+		a.file = c.newFile(name, a)
+	case g.Menu != nil:
+		a.menu = c.menu(g, a)
+	case g.File.V != "":
+		a.file = c.newFile(g.File, a)
 	}
-	f, err := newFile(g.File.V, c.base, a.server6)
+}
+
+// newFile prepares a boot file; nil: it has a mistake.
+func (c *compiler) newFile(name conf.At[string], a *answer) *file {
+	f, err := newFile(name.V, c.base, a.server6)
 	if err != nil {
-		c.problems.Add(g.File.Pos, "%v", err)
-		return
+		c.problems.Add(name.Pos, "%v", err)
+		return nil
 	}
-	a.file = f
-	c.perMachine(g.File)
+	c.perMachine(name)
 	if f.scheme == "" && f.name.template == nil {
-		c.lookUp(g.File)
+		c.lookUp(name)
 	}
-	if len(g.File.V) > netboot.MaxHeaderFile && f.scheme == "" {
-		c.warnings.Add(g.File.Pos, "file has %d bytes; what stands in the header's file field is at most %d long, and PXE ROMs read no other: shorten it", len(g.File.V), netboot.MaxHeaderFile)
+	if len(name.V) > netboot.MaxHeaderFile && f.scheme == "" {
+		c.warnings.Add(name.Pos, "file has %d bytes; what stands in the header's file field is at most %d long, and PXE ROMs read no other: shorten it", len(name.V), netboot.MaxHeaderFile)
 	}
+	return f
 }
 
 // lookUp notes a file that is in none of the firmware directories.

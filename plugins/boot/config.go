@@ -13,6 +13,7 @@ type File struct {
 	Firmware    conf.List[conf.At[string]] `yaml:"firmware"`
 	Scripts     conf.At[string]            `yaml:"scripts"`
 	Mode        conf.At[string]            `yaml:"mode"`
+	ReplyDelay  conf.At[replyDelay]        `yaml:"reply-delay"`
 	DefaultArch conf.At[string]            `yaml:"default-arch"`
 	Preference  *uint8                     `yaml:"preference"`
 	Rules       []Rule                     `yaml:"rules"`
@@ -59,6 +60,7 @@ type Give struct {
 	Options     optionList        `yaml:"options"`
 	IPXEOptions ipxeOptionList    `yaml:"ipxe-options"`
 	Profile     conf.At[string]   `yaml:"profile"`
+	Menu        *Menu             `yaml:"menu"`
 	Ignore      bool              `yaml:"ignore"`
 }
 
@@ -73,7 +75,7 @@ type Host struct {
 // given tells whether any answer word is there.
 func (g *Give) given() bool {
 	return g.File.V != "" || len(g.Server) > 0 || g.ServerName.V != "" || len(g.Options) > 0 ||
-		len(g.IPXEOptions) > 0 || g.Profile.V != "" || g.Ignore
+		len(g.IPXEOptions) > 0 || g.Profile.V != "" || g.Menu != nil || g.Ignore
 }
 
 // empty tells a match that takes every client.

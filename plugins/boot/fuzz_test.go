@@ -52,6 +52,42 @@ func FuzzRequest4(f *testing.F) {
 	})
 }
 
+// FuzzProxy4 is the same for mode proxy with a menu, on both ports: what is answered has no lease, and iPXE sees no menu.
+func FuzzProxy4(f *testing.F) {
+	for _, v := range vectorsProxy {
+		f.Add(v.request.bytes(), v.to == port4011)
+	}
+	c := proxy(f, proxyMap(f, withMenu))
+	f.Fuzz(func(t *testing.T, message []byte, pxe bool) {
+		c.t = t
+		c.hook.Reset()
+		to := port67
+		if pxe {
+			to = port4011
+		}
+		r := parse4(t, c.ask4At(message, to))
+		if r == nil {
+			return
+		}
+		for _, code := range []uint8{1, 3, 6, 51, 58, 59} {
+			if r.get(code) != nil {
+				t.Errorf("has option %d of a lease", code)
+			}
+		}
+		req, err := dhcpv4.FromBytes(message)
+		must(t, err)
+		client, err := netboot.Client4(req)
+		must(t, err)
+		class := string(r.get(60))
+		if class != "PXEClient" && class != "HTTPClient" || client.Firmware == netboot.FirmwareIPXE && r.get(43) != nil {
+			t.Errorf("60 = %q, 43 = %x to %s", class, r.get(43), client.Firmware)
+		}
+		if !r.yiaddr().IsUnspecified() || r.siaddr().IsUnspecified() {
+			t.Errorf("yiaddr %s, siaddr %s", r.yiaddr(), r.siaddr())
+		}
+	})
+}
+
 // FuzzRequest6 is the same for DHCPv6, relayed or not.
 func FuzzRequest6(f *testing.F) {
 	for _, v := range vectors6 {

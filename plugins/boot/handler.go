@@ -23,6 +23,7 @@ type chain struct {
 
 	noServerID sync.Once
 	decided    func(Decision) // nil: nobody wants to hear
+	noPXEPort  sync.Once
 }
 
 // loaded is a policy with what it needs of this host.
@@ -35,10 +36,15 @@ type loaded struct {
 	hosts   string // the key of theirs in tallies
 }
 
-// Handle4 adds the boot answer to a DHCPv4 reply. It never ends the chain and never drops.
+// Handle4 adds the boot answer to a DHCPv4 reply. It never ends the chain, and drops only in mode proxy what the other
+// server answers.
 func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 	if resp == nil {
 		return nil, false
+	}
+	now := h.loaded.Load()
+	if now.Mode == netboot.ModeProxy {
+		return h.proxy4(now, req, resp)
 	}
 	switch resp.MessageType() {
 	case dhcpv4.MessageTypeOffer, dhcpv4.MessageTypeAck:
@@ -64,7 +70,7 @@ func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 		h.pass(&c, passedNoServerID, "")
 		return resp, false
 	}
-	a, mine := h.decide(h.loaded.Load(), &c)
+	a, mine := h.decide(now, &c)
 	if !mine {
 		return resp, false
 	}
@@ -72,7 +78,7 @@ func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 	if r == nil {
 		keepOurSource(req, &c, a)
 	}
-	h.answered(&c, a, resp.MessageType().String())
+	h.answered(&c, a, resp)
 	return resp, false
 }
 
@@ -127,7 +133,7 @@ func (h *chain) Handle6(req, resp dhcpv6.DHCPv6) (dhcpv6.DHCPv6, bool) {
 		return resp, false
 	}
 	a.Write6(msg)
-	h.answered(&c, a, msg.MessageType.String())
+	h.answeredAs(&c, a, msg.MessageType.String())
 	return resp, false
 }
 
@@ -219,13 +225,25 @@ func (h *chain) pass(c *netboot.Client, why, detail string) {
 	}
 }
 
-func (h *chain) answered(c *netboot.Client, a netboot.Answer, reply string) {
+func (h *chain) answered(c *netboot.Client, a netboot.Answer, resp *dhcpv4.DHCPv4) {
+	reply := resp.MessageType().String()
+	if a.AskedAgain(resp) {
+		reply += ", file on port 4011"
+	}
+	h.answeredAs(c, a, reply)
+}
+
+func (h *chain) answeredAs(c *netboot.Client, a netboot.Answer, reply string) {
 	if !h.log.Logger.IsLevelEnabled(logrus.InfoLevel) {
 		return
 	}
-	h.fields(c).WithFields(logrus.Fields{
+	line := h.fields(c).WithFields(logrus.Fields{
 		"reply": reply, "file": a.File, "server": a.Server, "because": a.Because,
-	}).Info("boot")
+	})
+	if a.Menu != nil {
+		line = line.WithField("menu", len(a.Menu.Items))
+	}
+	line.Info("boot")
 }
 
 func (h *chain) fields(c *netboot.Client) *logrus.Entry {

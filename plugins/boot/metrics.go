@@ -22,6 +22,8 @@ const (
 	passedNoRule     = "no-rule"
 	passedIgnored    = "ignored"
 	passedNoServerID = "no-server-id"
+
+	passedOtherServer = "other-server" // mode proxy: the lease is another server's
 )
 
 // counts are what the chains of one plugin decided. Of the decisions it shows those by rules that are in force: a

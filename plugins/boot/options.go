@@ -235,8 +235,13 @@ type ipxeOption struct {
 
 type ipxeOptionList []ipxeOption
 
-// noPXEDHCP tells iPXE not to wait 2 to 3 seconds for a ProxyDHCP server.
-var noPXEDHCP = ipxeOption{176, []byte{1}}
+// What iPXE is told unless the operator says otherwise.
+var (
+	// noPXEDHCP is for ModeFull: there is no ProxyDHCP server to wait 2 to 3 seconds for.
+	noPXEDHCP = ipxeOption{176, []byte{1}}
+	// priority is for ModeProxy: our file goes before one that the other server names.
+	priority = ipxeOption{1, []byte{1}}
+)
 
 // DecodeConf reads {scriptlet: "...", no-pxedhcp: true}.
 func (l *ipxeOptionList) DecodeConf(v conf.Value) {
@@ -258,7 +263,7 @@ func (l *ipxeOptionList) DecodeConf(v conf.Value) {
 		}
 		*l = append(*l, ipxeOption{known.code, b})
 	})
-	if n := len(l.bytes()); n > 255 {
+	if n := len(l.bytes(netboot.ModeFull)); n > 255 {
 		v.Fail("the iPXE options have %d bytes; option 175 holds 255", n)
 	}
 }
@@ -275,12 +280,15 @@ func encodeIPXE(kind, text string) ([]byte, error) {
 	return b, err
 }
 
-// bytes is the value of option 175. Unless the operator said otherwise, iPXE is told not to wait for a ProxyDHCP
-// server: in full mode there is none to wait for.
-func (l ipxeOptionList) bytes() []byte {
+// bytes is the value of option 175.
+func (l ipxeOptionList) bytes(mode netboot.Mode) []byte {
 	var b []byte
-	if !slices.ContainsFunc(l, func(o ipxeOption) bool { return o.code == noPXEDHCP.code }) {
-		b = append(b, noPXEDHCP.code, 1, 1)
+	usual := noPXEDHCP
+	if mode == netboot.ModeProxy {
+		usual = priority
+	}
+	if !slices.ContainsFunc(l, func(o ipxeOption) bool { return o.code == usual.code }) {
+		b = append(append(b, usual.code, byte(len(usual.value))), usual.value...)
 	}
 	for _, o := range l {
 		b = append(append(b, o.code, byte(len(o.value))), o.value...)

@@ -2,6 +2,7 @@ package boot
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
 	"github.com/coredhcp-netboot/suite/internal/netboot"
@@ -13,6 +14,10 @@ type Policy struct {
 	Warnings conf.Problems
 	// Preference goes into every DHCPv6 ADVERTISE; 0: none.
 	Preference uint8
+	// Mode is whether another server gives the addresses.
+	Mode netboot.Mode
+	// ReplyDelay is how long an offer waits in ModeProxy.
+	ReplyDelay time.Duration
 
 	// auto6 is the first entry whose answer needs our own IPv6 address; empty: none does.
 	auto6 string
@@ -52,7 +57,9 @@ type answer struct {
 	because string
 	ignore  bool
 
+	mode        netboot.Mode
 	file        *file // nil: none
+	menu        *menu // nil: none
 	asksForIPXE bool  // iPXE may get iPXE
 
 	server4, server6   netip.Addr // invalid: auto
@@ -125,7 +132,7 @@ func (a *answer) give(c *netboot.Client) (netboot.Answer, Reason) {
 	if a.ignore {
 		return out, ReasonNone
 	}
-	out.Firmware = c.Firmware
+	out.Mode, out.Arch, out.Firmware = a.mode, c.Arch, c.Firmware
 	out.Profile = a.profile
 	server, options := a.server4, a.options4
 	if c.V6 {
@@ -140,6 +147,9 @@ func (a *answer) give(c *netboot.Client) (netboot.Answer, Reason) {
 	out.Server, out.Options, out.ServerName = server, options, a.serverName
 	if c.Firmware == netboot.FirmwareIPXE {
 		out.IPXE = a.ipxe
+	}
+	if a.menu != nil {
+		return a.menu.give(c, out)
 	}
 	if a.file == nil {
 		if c.V6 && a.profile == netboot.ProfileRaspberryPi && server.IsValid() {
@@ -186,6 +196,8 @@ const (
 	ReasonNoValue
 	ReasonUnsafe
 	ReasonTooLong
+	ReasonMenu
+	ReasonNoItem
 )
 
 var reasonTexts = [...]string{
@@ -197,6 +209,7 @@ var reasonTexts = [...]string{
 	"no server address is known: put server_id before boot, or give server:",
 	"the client did not send what a placeholder needs", "what the client sent would leave the directory or the name",
 	"the name is longer than 254 bytes with what the client sent",
+	"only PXE firmware shows a menu", "the client chose what is not on the menu",
 }
 
 // String is for people.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"github.com/coredhcp-netboot/suite/plugins/boot"
+	"github.com/coredhcp-netboot/suite/server/request"
 )
 
 type handler4 = handler.Handler4
@@ -88,8 +90,11 @@ func lend(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 }
 
 // ask4 does what CoreDHCP's HandleMsg4 does; nil is silence.
-func (c *chain) ask4(request []byte) []byte {
-	req, err := dhcpv4.FromBytes(request)
+func (c *chain) ask4(message []byte) []byte { return c.ask4At(message, "") }
+
+// ask4At is ask4 for a request that came to this address and port, as the packet engine tells it; empty: not told.
+func (c *chain) ask4At(message []byte, local string) []byte {
+	req, err := dhcpv4.FromBytes(message)
 	if err != nil || req.OpCode != dhcpv4.OpcodeBootRequest {
 		return nil
 	}
@@ -104,6 +109,13 @@ func (c *chain) ask4(request []byte) []byte {
 		return nil
 	}
 	c.asked = req
+	if local != "" {
+		r := request.Open(req, request.Facts{
+			Interface: request.Interface{Index: 7, Name: "eth0", Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}},
+			Local:     netip.MustParseAddrPort(local),
+		})
+		defer r.Close()
+	}
 	for _, h := range c.four {
 		var stop bool
 		if resp, stop = h(req, resp); stop {
@@ -114,6 +126,29 @@ func (c *chain) ask4(request []byte) []byte {
 		return nil
 	}
 	return resp.ToBytes()
+}
+
+// hold asks like ask4At, and tells whether the reply is held back when the chain has ended.
+func (c *chain) hold(asks request4, local string) (reply *dhcpv4.DHCPv4, held bool) {
+	req, err := dhcpv4.FromBytes(asks.bytes())
+	must(c.t, err)
+	resp, err := dhcpv4.NewReplyFromRequest(req)
+	must(c.t, err)
+	kind := dhcpv4.MessageTypeAck
+	if req.MessageType() == dhcpv4.MessageTypeDiscover {
+		kind = dhcpv4.MessageTypeOffer
+	}
+	resp.UpdateOption(dhcpv4.OptMessageType(kind))
+	r := request.Open(req, request.Facts{Local: netip.MustParseAddrPort(local)})
+	for _, h := range c.four {
+		resp, _ = h(req, resp)
+	}
+	r.Close()
+	held = r.Held()
+	left := make(chan error, 1)
+	r.Finish(func(err error) { left <- err })
+	must(c.t, <-left)
+	return resp, held
 }
 
 // ask6 does what CoreDHCP's HandleMsg6 does.
