@@ -22,6 +22,7 @@ Verbs:
   render    show the boot script that a machine gets
   embed     put a script into an iPXE binary that has a placeholder for it
   probe     boot a machine that does not exist on a real network, and tell where its boot stops
+  export    print the same map for another DHCP server (Microsoft's)
   version   print the version
 
 Examples:
@@ -30,6 +31,7 @@ Examples:
   netbootctl explain -c config.yml --arch uefi-x64 --mac 52:54:00:aa:bb:01
   netbootctl render --mac 52:54:00:aa:bb:01
   sudo netbootctl probe --iface eth0 --arch uefi-x64
+  netbootctl export msdhcp boot.yml --server 192.0.2.1 > netboot.ps1
 
 netbootctl VERB --help tells the flags of a verb.
 `
@@ -65,6 +67,8 @@ func run(args []string, out, help io.Writer) error {
 		return embed(args[1:], out, help)
 	case "probe":
 		return probeVerb(args[1:], out, help)
+	case "export":
+		return export(args[1:], out, help)
 	case "version", "--version":
 		fmt.Fprintln(out, "netbootctl", daemon.Version())
 		return nil

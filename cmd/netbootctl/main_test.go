@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,6 +117,32 @@ func TestWrongCommandLinesAreExplained(t *testing.T) {
 	for _, want := range []string{"Examples:", "--conf", "--json", "Exit status: 0"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("--help has no %q:\n%s", want, text)
+		}
+	}
+}
+
+func TestExportPrintsTheScriptAndWhatIsLeftOut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "boot.yml")
+	const text = "rules:\n  - {hostname: x, file: x}\n  - {ipxe: true, file: \"http://{server}/boot.ipxe\"}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, said strings.Builder
+	err := run([]string{"export", "msdhcp", path, "--server", "192.0.2.1", "--scope", "192.0.2.0"}, &out, &said)
+	if !errors.Is(err, errFound) || said.String() != path+":2: Microsoft DHCP cannot match by hostname; left out\n" {
+		t.Errorf("%v, says %q", err, said.String())
+	}
+	for _, want := range []string{"-ScopeId '192.0.2.0'", "-OptionId 67 -Value 'http://192.0.2.1/boot.ipxe'"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %s in\n%s", want, out.String())
+		}
+	}
+	for args, want := range map[string]string{
+		"export": "use export msdhcp MAP", "export msdhcp": "takes one map", "export kea x": "use export msdhcp MAP",
+		"export msdhcp " + path + " --server x": "--server", "export msdhcp " + path + " --scope ::1": "--scope", "export msdhcp /nowhere": "cannot be read",
+	} {
+		if err := run(strings.Fields(args), io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", args, err)
 		}
 	}
 }
