@@ -37,6 +37,9 @@ type Config struct {
 	Dir string
 	// Server is who answers on the wire.
 	Server Server
+	// Addresses is another DHCP server, on a host of its own, that gives the addresses; Server then gives none. If
+	// empty, Server gives them.
+	Addresses AddressServer
 	// ScriptBy is the protocol that iPXE is told to fetch its script by; HTTP if empty.
 	ScriptBy wire.Protocol
 	// Watch, if set, is told each finished line of a machine's console when it comes.
@@ -59,6 +62,7 @@ type Lab struct {
 	net    *nettest.Net
 	wire   *nettest.Space
 	server *nettest.Space
+	other  *nettest.Space // the address server's, if there is one
 	router *router
 
 	mu       sync.Mutex
@@ -115,6 +119,9 @@ func (l *Lab) build() error {
 		return err
 	}
 	if l.router, err = startRouter(l.server, ServerInterface); err != nil {
+		return err
+	}
+	if err := l.startOther(); err != nil {
 		return err
 	}
 	return l.serve()

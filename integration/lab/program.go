@@ -42,10 +42,13 @@ func (l *Lab) start(c command) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", c.name, err)
 	}
-	cmd := l.server.Command(c.args[0], c.args[1:]...)
+	if c.on == nil {
+		c.on = l.server
+	}
+	cmd := c.on.Command(c.args[0], c.args[1:]...)
 	cmd.Dir = l.Dir
 	cmd.Stdout, cmd.Stderr = log, log
-	process, err := l.server.Start(cmd)
+	process, err := c.on.Start(cmd)
 	if err != nil {
 		log.Close()
 		return err
@@ -77,7 +80,7 @@ func (l *Lab) await(p *program) error {
 	}
 }
 
-// listens reports whether somebody in the server's namespace has bound the program's ports.
+// listens reports whether somebody in the program's namespace has bound the program's ports.
 func (l *Lab) listens(c command) (bool, error) {
 	bound := func(table string, ports []int) (bool, error) {
 		var text []byte
@@ -96,7 +99,7 @@ func (l *Lab) listens(c command) (bool, error) {
 		return true, nil
 	}
 	var ready bool
-	err := l.server.Do(func() error {
+	err := c.on.Do(func() error {
 		udp, err1 := bound("udp", c.udp)
 		tcp, err2 := bound("tcp", c.tcp)
 		ready = udp && tcp

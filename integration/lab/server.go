@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/coredhcp-netboot/suite/internal/nettest"
 )
 
 // Server is what answers on a lab's wire.
@@ -15,7 +17,8 @@ type Server interface {
 
 // command is a program of the server's, and where it listens once it is ready.
 type command struct {
-	name string // of its log file
+	name string         // of its log file
+	on   *nettest.Space // nil: the lab's server
 	args []string
 	udp  []int
 	tcp  []int
@@ -27,6 +30,8 @@ type Suite struct {
 	// Files are configuration files for the lab's directory, the main one first. Where there are none, the lab
 	// writes its own config.yml and boot.yml.
 	Files []File
+	// Proxy has the suite boot machines beside another server that gives the addresses.
+	Proxy bool
 	// Map is the content of the lab's own boot.yml; if empty, the smallest that boots every machine.
 	Map string
 }
@@ -44,7 +49,7 @@ func (s Suite) commands(l *Lab) ([]command, error) {
 		{
 			name: dhcpd,
 			args: []string{s.DHCPD, "-c", config},
-			udp:  []int{67},
+			udp:  s.ports(),
 		},
 		{
 			name: tftpd,
@@ -53,6 +58,14 @@ func (s Suite) commands(l *Lab) ([]command, error) {
 			tcp:  []int{8080},
 		},
 	}, nil
+}
+
+// ports are those that the DHCP server listens on.
+func (s Suite) ports() []int {
+	if s.Proxy {
+		return []int{67, 4011}
+	}
+	return []int{67}
 }
 
 // File is a configuration file.
@@ -97,7 +110,11 @@ func (s Suite) configure(l *Lab) (string, error) {
 		if bootMap == "" {
 			bootMap = suiteMap(l.scriptURL())
 		}
-		files = []File{{"config.yml", suiteConfig()}, {"boot.yml", bootMap}}
+		config := suiteConfig()
+		if s.Proxy {
+			config, bootMap = proxyConfig, "mode: proxy\n"+bootMap
+		}
+		files = []File{{"config.yml", config}, {"boot.yml", bootMap}}
 	}
 	for _, f := range files {
 		if err := os.WriteFile(filepath.Join(l.Dir, f.Name), []byte(f.Content), 0o644); err != nil {
@@ -119,6 +136,13 @@ func suiteConfig() string {
     - boot: boot.yml
 `
 }
+
+// proxyConfig is all that the suite needs where another server gives the addresses.
+const proxyConfig = `server4:
+  listen: ["%` + ServerInterface + `", "%` + ServerInterface + `:4011"]
+  plugins:
+    - boot: boot.yml
+`
 
 // suiteMap is the smallest map that boots every machine of the lab.
 func suiteMap(script string) string {

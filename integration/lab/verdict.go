@@ -45,7 +45,7 @@ func (l *Lab) judge(b *Boot) []Check {
 		"the machine asks first as %s of architecture %v", who, k.arch)
 	since := b.PowerOn
 	if k.first != "" {
-		given := b.answer(since, func(m wire.Message) bool { return !m.IPXE })
+		given := b.answer(since, l.gives, func(m wire.Message) bool { return !m.IPXE })
 		check(path.Base(given.File) == k.first, given.String(), "the firmware is given an address and %s", k.first)
 		t, fetched := b.fetched(k.by, k.first)
 		size := l.size(k.first)
@@ -55,8 +55,12 @@ func (l *Lab) judge(b *Boot) []Check {
 			since = t.End
 		}
 	}
-	given := b.answer(since, func(m wire.Message) bool { return m.IPXE })
+	given := b.answer(since, l.gives, func(m wire.Message) bool { return m.IPXE })
 	check(given.File == l.scriptURL(), given.String(), "iPXE is given its script, %s", l.scriptURL())
+	if l.Addresses != "" {
+		mixed := b.mixedOffers()
+		check(len(mixed) == 0, strings.Join(mixed, "; "), "each server gives what is its own: %s addresses, ours files", l.Addresses)
+	}
 	offered := b.firstStageOffers()
 	check(len(offered) == 0, strings.Join(offered, "; "), "iPXE is never given an iPXE file again")
 	t, fetched := b.fetched(l.ScriptBy, l.First)
@@ -75,14 +79,43 @@ func (b *Boot) firstDiscover() (wire.Message, bool) {
 	return wire.Message{}, false
 }
 
-// answer is the first acknowledgement, later than since, of an exchange that a client of that description began.
-func (b *Boot) answer(since time.Time, client func(wire.Message) bool) wire.Message {
+// gives tells the message by which a client is given its file. Where another server gives the addresses, its
+// acknowledgement has none: then the offer of ours does, or the answer on port 4011.
+func (l *Lab) gives(m wire.Message) bool {
+	if l.Addresses != "" {
+		return !m.FromClient && m.File != ""
+	}
+	return m.Type == "ACK"
+}
+
+// mixedOffers are the answers that gave what the other server's are for.
+func (b *Boot) mixedOffers() (wrong []string) {
+	var lent bool
+	for _, m := range b.Trace.DHCP {
+		if m.FromClient {
+			continue
+		}
+		other := m.From.Addr().String() == OtherIP
+		lends := !m.Address.IsUnspecified()
+		lent = lent || lends && other
+		if lends != other || other && m.File != "" {
+			wrong = append(wrong, m.From.String()+" "+m.Type+" "+m.String())
+		}
+	}
+	if !lent {
+		wrong = append(wrong, "no address was given")
+	}
+	return wrong
+}
+
+// answer is the first message, later than since, by which a client of that description is given its file.
+func (b *Boot) answer(since time.Time, gives, client func(wire.Message) bool) wire.Message {
 	exchanges := make(map[uint32]bool)
 	for _, m := range b.Trace.DHCP {
 		if m.FromClient && m.At.After(since) && client(m) {
 			exchanges[m.Exchange] = true
 		}
-		if m.Type == "ACK" && exchanges[m.Exchange] {
+		if gives(m) && exchanges[m.Exchange] {
 			return m
 		}
 	}

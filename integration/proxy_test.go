@@ -1,0 +1,73 @@
+package integration_test
+
+import (
+	"testing"
+
+	"github.com/coredhcp-netboot/suite/integration/lab"
+	"github.com/coredhcp-netboot/suite/integration/wire"
+)
+
+// besideThem boots a machine beside each of the DHCP servers that other people run.
+func besideThem(t *testing.T, name string, kind lab.Kind, after func(*testing.T, *lab.Boot)) {
+	t.Helper()
+	for _, other := range []lab.AddressServer{lab.ISC, lab.Kea, lab.DnsmasqAddresses} {
+		t.Run(string(other), func(t *testing.T) {
+			t.Parallel()
+			s := suite(t)
+			s.Proxy = true
+			b := boots(t, open(t, lab.Config{Server: s, Addresses: other}), name, kind)
+			if after != nil {
+				after(t, b)
+			}
+		})
+	}
+}
+
+func TestBesideAnotherServerABIOSMachineWithIPXEInItsCardBoots(t *testing.T) {
+	t.Parallel()
+	besideThem(t, "old-dell", lab.BIOS, nil)
+}
+
+func TestBesideAnotherServerAPlainPXEMachineBoots(t *testing.T) {
+	t.Parallel()
+	besideThem(t, "older-dell", lab.PlainPXE, nil)
+}
+
+func TestBesideAnotherServerAUEFIMachineIsToldItsFileOnPort4011(t *testing.T) {
+	t.Parallel()
+	besideThem(t, "rack-7", lab.UEFI, func(t *testing.T, b *lab.Boot) {
+		asked, told := false, false
+		for _, m := range b.Trace.DHCP {
+			asked = asked || m.FromClient && m.From.Port() == 4011 && m.To.Port() == 4011
+			told = told || !m.FromClient && m.From.Port() == 4011 && m.To.Port() == 4011 && m.File == "ipxe.efi"
+		}
+		if !asked || !told {
+			t.Errorf("asked on port 4011: %v, told there: %v\n%s", asked, told, timeline(b))
+		}
+	})
+}
+
+func TestBesideAnotherServerAUEFIMachineBootsByHTTP(t *testing.T) {
+	t.Parallel()
+	besideThem(t, "rack-8", lab.UEFIHTTP, func(t *testing.T, b *lab.Boot) {
+		for _, m := range b.Trace.DHCP {
+			if m.From.Port() == 4011 && !m.IPXE && m.FromClient {
+				t.Errorf("HTTP boot asked port 4011:\n%s", timeline(b))
+			}
+		}
+	})
+}
+
+func TestBesideAnotherServerAUEFIMachineOfTheFastProfileNeedsNoSecondRequest(t *testing.T) {
+	t.Parallel()
+	s := suite(t)
+	s.Proxy, s.Map = true, "http: http://192.0.2.1:8080\nrules:\n"+
+		"  - {ipxe: true, file: \"http://192.0.2.1:8080/boot.ipxe\"}\n  - {arch: uefi-x64, profile: fast, file: ipxe.efi}\n"
+	b := boots(t, open(t, lab.Config{Server: s, Addresses: lab.ISC, ScriptBy: wire.HTTP}), "rack-9", lab.UEFI)
+	for _, m := range b.Trace.DHCP {
+		if m.From.Port() == 4011 {
+			t.Errorf("port 4011 was asked:\n%s", timeline(b))
+			break
+		}
+	}
+}
