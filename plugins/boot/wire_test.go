@@ -144,9 +144,9 @@ func (c *chain) hold(asks request4, local string) (reply *dhcpv4.DHCPv4, held bo
 		resp, _ = h(req, resp)
 	}
 	r.Close()
-	held = r.Held()
 	left := make(chan error, 1)
 	r.Finish(func(err error) { left <- err })
+	held = len(left) == 0
 	must(c.t, <-left)
 	return resp, held
 }
