@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coredhcp-netboot/suite/integration/lab"
 	"github.com/coredhcp-netboot/suite/internal/nettest"
 	"github.com/coredhcp-netboot/suite/plugins/boot"
 )
@@ -30,12 +31,25 @@ func readFile(t *testing.T, path string) string {
 // examples are the README's blocks, without the indentation of the step they belong to.
 func examples(t *testing.T) (maps []string, config, tftpd, script, shell string) {
 	t.Helper()
+	var proxy string
+	maps, config, proxy, tftpd, script, shell = allExamples(t)
+	if proxy == "" {
+		t.Fatal("the configuration for a proxy is missing")
+	}
+	return maps, config, tftpd, script, shell
+}
+
+// allExamples are examples with the configuration of the section about another DHCP server.
+func allExamples(t *testing.T) (maps []string, config, proxy, tftpd, script, shell string) {
+	t.Helper()
 	for _, b := range blockOf.FindAllStringSubmatch(readFile(t, "../README.md"), -1) {
 		indent := b[2][:len(b[2])-len(strings.TrimLeft(b[2], " "))]
 		text := strings.ReplaceAll("\n"+b[2], "\n"+indent, "\n")[1:] + "\n"
 		switch {
 		case strings.HasPrefix(text, "# boot.yml"):
 			maps = append(maps, text)
+		case strings.HasPrefix(text, "# config.yml (proxy)"):
+			proxy = text
 		case strings.HasPrefix(text, "# config.yml"):
 			config = text
 		case strings.HasPrefix(text, "# tftpd.yml"):
@@ -51,7 +65,20 @@ func examples(t *testing.T) (maps []string, config, tftpd, script, shell string)
 	if len(maps) < 2 || config == "" || tftpd == "" || script == "" || shell == "" {
 		t.Fatal("an example is missing")
 	}
-	return maps, config, tftpd, script, shell
+	return maps, config, proxy, tftpd, script, shell
+}
+
+func TestTheREADMEsProxyBootsAMachineBesideAnotherServer(t *testing.T) {
+	t.Parallel()
+	maps, _, config, _, _, _ := allExamples(t)
+	s := suite(t)
+	s.Proxy = true
+	for _, m := range maps {
+		if strings.Contains(m, "mode: proxy") {
+			s.Files = []lab.File{{Name: "config.yml", Content: strings.ReplaceAll(config, "eth1", lab.ServerInterface)}, {Name: "boot.yml", Content: m}}
+		}
+	}
+	boots(t, open(t, lab.Config{Server: s, Addresses: lab.Kea}), "old-dell", lab.BIOS)
 }
 
 func TestEveryMapInTheREADMEIsTaken(t *testing.T) {

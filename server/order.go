@@ -47,16 +47,10 @@ func named(name string) func(config.PluginConfig) bool {
 	return func(p config.PluginConfig) bool { return p.Name == name }
 }
 
-// order looks for plugins that come too late, or after the end of the chain.
+// order looks for plugins that come too late, or after the end of the chain. CheckBoot looks at boot's own place.
 func (f *Findings) order(c *Config, s Section) {
 	at := func(name string) int { return slices.IndexFunc(s.Plugins, named(name)) }
-	boot, id := at("boot"), at("server_id")
-	switch {
-	case boot >= 0 && id < 0:
-		f.Problems.Add(c.Pos(s.Name, boot), "%s: boot without server_id: no machine would be told where to boot from; put server_id first in the chain", s.Name)
-	case boot >= 0 && id > boot:
-		f.Problems.Add(c.Pos(s.Name, id), "%s: server_id comes after boot, which needs its address; put server_id first in the chain", s.Name)
-	case id < 0:
+	if at("boot") < 0 && at("server_id") < 0 {
 		f.Problems.Add(c.Pos(s.Name, 0), "%s: there is no server_id, and clients drop replies without one; put it first in the chain", s.Name)
 	}
 	f.ends(c, s, at("nbp"), "nbp ends the chain, so these never run: %s; remove nbp, or put it last")

@@ -13,6 +13,7 @@ import (
 	flag "github.com/spf13/pflag"
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
+	"github.com/coredhcp-netboot/suite/internal/netboot"
 	"github.com/coredhcp-netboot/suite/plugins/boot"
 	"github.com/coredhcp-netboot/suite/server"
 )
@@ -97,6 +98,8 @@ func look(path string) (problems, warnings conf.Problems, err error) {
 	if c == nil {
 		return problems, warnings, nil
 	}
+	placed := placesOfBoot(c)
+	problems, warnings = problems.With(placed.Problems), warnings.With(placed.Warnings)
 	seen := map[string]bool{}
 	for _, s := range c.Sections() {
 		for i, p := range s.Plugins {
@@ -122,6 +125,19 @@ func look(path string) (problems, warnings conf.Problems, err error) {
 		}
 	}
 	return problems, warnings, nil
+}
+
+// placesOfBoot looks at each place of the plugin boot, by the mode of its map.
+func placesOfBoot(c *server.Config) (all server.Findings) {
+	for _, s := range c.Sections() {
+		for i, p := range s.Plugins {
+			if p.Name == "boot" {
+				f := c.CheckBoot(s, i, len(p.Args) == 1 && boot.ModeOf(p.Args[0]) == netboot.ModeProxy)
+				all.Problems, all.Warnings = append(all.Problems, f.Problems...), append(all.Warnings, f.Warnings...)
+			}
+		}
+	}
+	return all
 }
 
 func appendFindings(all []finding, severity, here string, ps conf.Problems) []finding {

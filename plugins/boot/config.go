@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
+	"github.com/coredhcp-netboot/suite/internal/netboot"
 )
 
 // File is the boot map as the operator wrote it.
@@ -105,4 +106,11 @@ func Parse(path string, data []byte) (*Policy, error) {
 	var f File
 	c, p := compile(path, &f, conf.Decode(path, data, &f))
 	return c.policy(p)
+}
+
+// ModeOf is the mode that the map at path asks for, as far as it can be read.
+func ModeOf(path string) netboot.Mode {
+	var f File
+	c, _ := compile(path, &f, conf.Load(path, &f))
+	return c.mode
 }
