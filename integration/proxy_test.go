@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/coredhcp-netboot/suite/integration/lab"
@@ -69,5 +70,34 @@ func TestBesideAnotherServerAUEFIMachineOfTheFastProfileNeedsNoSecondRequest(t *
 			t.Errorf("port 4011 was asked:\n%s", timeline(b))
 			break
 		}
+	}
+}
+
+func TestOnTheHostOfTheOtherServerMachinesBootToo(t *testing.T) {
+	t.Parallel()
+	for name, kind := range map[string]lab.Kind{"BIOS": lab.BIOS, "UEFI": lab.UEFI} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := suite(t)
+			s.Proxy = true
+			boots(t, open(t, lab.Config{Server: s, Addresses: lab.DnsmasqAddresses, OneHost: true}), "rack-1", kind)
+		})
+	}
+}
+
+// EDK2 shows the menu, takes its first item when the time is over, and asks again for the file of that item.
+func TestAUEFIMachineBootsWhatItsPXEMenuSays(t *testing.T) {
+	t.Parallel()
+	s := suite(t)
+	s.Proxy, s.Map = true, "http: http://192.0.2.1:8080\nrules:\n"+
+		"  - {ipxe: true, file: \"http://192.0.2.1:8080/boot.ipxe\"}\n"+
+		"  - {arch: uefi-x64, menu: {prompt: Choose, timeout: 1s, items: [{text: Install, file: ipxe.efi}, {text: Disk, local: true}]}}\n"
+	b := boots(t, open(t, lab.Config{Server: s, Addresses: lab.ISC}), "rack-2", lab.UEFI)
+	chosen := false
+	for _, m := range b.Trace.DHCP {
+		chosen = chosen || m.FromClient && bytes.Contains(m.Options[43], []byte{71, 4, 0x80, 0})
+	}
+	if !chosen {
+		t.Errorf("nothing was chosen:\n%s", timeline(b))
 	}
 }

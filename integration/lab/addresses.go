@@ -14,6 +14,14 @@ const (
 	otherInterface = "alt0"
 )
 
+// otherAt is where the address server is: its address and its interface.
+func (l *Lab) otherAt() (address, ifname string) {
+	if l.OneHost {
+		return ServerIP, ServerInterface
+	}
+	return OtherIP, otherInterface
+}
+
 // AddressServer is a DHCP server that somebody else runs: it gives addresses, and knows nothing of network boot.
 type AddressServer string
 
@@ -29,6 +37,7 @@ func (a AddressServer) command(l *Lab) (command, error) {
 	file := filepath.Join(l.Dir, "other.conf")
 	leases := filepath.Join(l.Dir, "other.leases")
 	c := command{name: "other-" + string(a), udp: []int{67}, on: l.other}
+	address, ifname := l.otherAt()
 	var config string
 	switch a {
 	case ISC:
@@ -37,8 +46,8 @@ subnet 192.0.2.0 netmask 255.255.255.0 {
   range %s %s;
   option routers %s;
 }
-`, PoolFirst, PoolLast, OtherIP)
-		c.args = []string{"dhcpd", "-4", "-f", "-d", "-cf", file, "-lf", leases, "--no-pid", otherInterface}
+`, PoolFirst, PoolLast, address)
+		c.args = []string{"dhcpd", "-4", "-f", "-d", "-cf", file, "-lf", leases, "--no-pid", ifname}
 		if err := os.WriteFile(leases, nil, 0o644); err != nil { // it starts with no other
 			return c, err
 		}
@@ -50,12 +59,12 @@ subnet 192.0.2.0 netmask 255.255.255.0 {
                "option-data": [{"name": "routers", "data": %q}]}],
   "loggers": [{"name": "kea-dhcp4", "severity": "INFO", "output_options": [{"output": "stdout"}]}]
 }}
-`, otherInterface, PoolFirst, PoolLast, OtherIP)
+`, ifname, PoolFirst, PoolLast, address)
 		c.args = []string{"env", "KEA_PIDFILE_DIR=" + l.Dir, "KEA_LOCKFILE_DIR=none", "kea-dhcp4", "-c", file}
 	case DnsmasqAddresses:
 		config = strings.Join([]string{
 			"port=0", "no-resolv", "no-hosts", "user=root", "log-dhcp", "no-ping", "dhcp-authoritative",
-			"bind-interfaces", "except-interface=lo", "interface=" + otherInterface, "dhcp-leasefile=" + leases,
+			"bind-interfaces", "except-interface=lo", "interface=" + ifname, "dhcp-leasefile=" + leases,
 			"dhcp-range=" + PoolFirst + "," + PoolLast + ",255.255.255.0,10m", "",
 		}, "\n")
 		c.args = []string{"dnsmasq", "--keep-in-foreground", "--log-facility=-", "--conf-file=" + file}
@@ -65,16 +74,18 @@ subnet 192.0.2.0 netmask 255.255.255.0 {
 	return c, os.WriteFile(file, []byte(config), 0o644)
 }
 
-// startOther plugs the address server's host into the wire and starts it.
+// startOther starts the address server, on a host that it plugs into the wire or on our own.
 func (l *Lab) startOther() (err error) {
 	if l.Addresses == "" {
 		return nil
 	}
-	if l.other, err = l.host("other", otherInterface); err != nil {
-		return err
-	}
-	if err := l.other.Address(otherInterface, netip.MustParsePrefix(OtherIP+"/24")); err != nil {
-		return err
+	if l.other = l.server; !l.OneHost {
+		if l.other, err = l.host("other", otherInterface); err != nil {
+			return err
+		}
+		if err := l.other.Address(otherInterface, netip.MustParsePrefix(OtherIP+"/24")); err != nil {
+			return err
+		}
 	}
 	c, err := l.Addresses.command(l)
 	if err != nil {

@@ -40,6 +40,8 @@ type Config struct {
 	// Addresses is another DHCP server, on a host of its own, that gives the addresses; Server then gives none. If
 	// empty, Server gives them.
 	Addresses AddressServer
+	// OneHost has the address server on the host of Server, where it takes port 67 first.
+	OneHost bool
 	// ScriptBy is the protocol that iPXE is told to fetch its script by; HTTP if empty.
 	ScriptBy wire.Protocol
 	// Watch, if set, is told each finished line of a machine's console when it comes.

@@ -45,10 +45,14 @@ func (s Suite) commands(l *Lab) ([]command, error) {
 	if len(l.Rendered) > 0 {
 		files = append(files, "--scripts", l.scriptDir())
 	}
+	args := []string{s.DHCPD, "-c", config}
+	if l.OneHost {
+		args = append(args, "--beside")
+	}
 	return []command{
 		{
 			name: dhcpd,
-			args: []string{s.DHCPD, "-c", config},
+			args: args,
 			udp:  s.ports(),
 		},
 		{

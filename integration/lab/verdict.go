@@ -58,7 +58,8 @@ func (l *Lab) judge(b *Boot) []Check {
 	given := b.answer(since, l.gives, func(m wire.Message) bool { return m.IPXE })
 	check(given.File == l.scriptURL(), given.String(), "iPXE is given its script, %s", l.scriptURL())
 	if l.Addresses != "" {
-		mixed := b.mixedOffers()
+		from, _ := l.otherAt()
+		mixed := b.mixedOffers(from)
 		check(len(mixed) == 0, strings.Join(mixed, "; "), "each server gives what is its own: %s addresses, ours files", l.Addresses)
 	}
 	offered := b.firstStageOffers()
@@ -88,17 +89,16 @@ func (l *Lab) gives(m wire.Message) bool {
 	return m.Type == "ACK"
 }
 
-// mixedOffers are the answers that gave what the other server's are for.
-func (b *Boot) mixedOffers() (wrong []string) {
+// mixedOffers are the answers that gave what those of the other server, at the address other, are for.
+func (b *Boot) mixedOffers(other string) (wrong []string) {
 	var lent bool
 	for _, m := range b.Trace.DHCP {
 		if m.FromClient {
 			continue
 		}
-		other := m.From.Addr().String() == OtherIP
-		lends := !m.Address.IsUnspecified()
-		lent = lent || lends && other
-		if lends != other || other && m.File != "" {
+		from, lends := m.From.Addr().String(), !m.Address.IsUnspecified()
+		lent = lent || lends
+		if lends && (from != other || m.File != "") || !lends && from != ServerIP {
 			wrong = append(wrong, m.From.String()+" "+m.Type+" "+m.String())
 		}
 	}
