@@ -63,7 +63,7 @@ subnet 192.0.2.0 netmask 255.255.255.0 {
 		c.args = []string{"env", "KEA_PIDFILE_DIR=" + l.Dir, "KEA_LOCKFILE_DIR=none", "kea-dhcp4", "-c", file}
 	case DnsmasqAddresses:
 		config = strings.Join([]string{
-			"port=0", "no-resolv", "no-hosts", "user=root", "log-dhcp", "no-ping", "dhcp-authoritative",
+			"port=0", "no-resolv", "no-hosts", "user=root", "pid-file", "log-dhcp", "no-ping", "dhcp-authoritative",
 			"bind-interfaces", "except-interface=lo", "interface=" + ifname, "dhcp-leasefile=" + leases,
 			"dhcp-range=" + PoolFirst + "," + PoolLast + ",255.255.255.0,10m", "",
 		}, "\n")

@@ -13,7 +13,7 @@ type Dnsmasq struct{}
 func (Dnsmasq) commands(l *Lab) ([]command, error) {
 	path := filepath.Join(l.Dir, "dnsmasq.conf")
 	lines := []string{
-		"port=0", "no-resolv", "no-hosts", "user=root", "log-dhcp", "no-ping",
+		"port=0", "no-resolv", "no-hosts", "user=root", "pid-file", "log-dhcp", "no-ping",
 		"bind-interfaces", "except-interface=lo", "interface=" + ServerInterface,
 		"dhcp-authoritative", "dhcp-leasefile=" + filepath.Join(l.Dir, "dnsmasq.leases"),
 		"dhcp-range=" + PoolFirst + "," + PoolLast + ",255.255.255.0,10m",
