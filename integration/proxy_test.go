@@ -88,16 +88,25 @@ func TestOnTheHostOfTheOtherServerMachinesBootToo(t *testing.T) {
 // EDK2 shows the menu, takes its first item when the time is over, and asks again for the file of that item.
 func TestAUEFIMachineBootsWhatItsPXEMenuSays(t *testing.T) {
 	t.Parallel()
+	b := bootsBy(t, "menu: {prompt: Choose, timeout: 1s, items: [{text: Install, file: ipxe.efi}, {text: Disk, local: true}]}")
+	for _, m := range b.Trace.DHCP {
+		if m.FromClient && bytes.Contains(m.Options[43], []byte{71, 4, 0x80, 0}) {
+			return
+		}
+	}
+	t.Errorf("nothing was chosen:\n%s", timeline(b))
+}
+
+func TestAUEFIMachineFetchesFromAnotherHostThanItAsks(t *testing.T) {
+	t.Parallel()
+	bootsBy(t, "server: "+lab.FilesIP+", file: ipxe.efi")
+}
+
+// bootsBy boots a UEFI machine by a rule that gives what gives says.
+func bootsBy(t *testing.T, gives string) *lab.Boot {
+	t.Helper()
 	s := suite(t)
 	s.Proxy, s.Map = true, "http: http://192.0.2.1:8080\nrules:\n"+
-		"  - {ipxe: true, file: \"http://192.0.2.1:8080/boot.ipxe\"}\n"+
-		"  - {arch: uefi-x64, menu: {prompt: Choose, timeout: 1s, items: [{text: Install, file: ipxe.efi}, {text: Disk, local: true}]}}\n"
-	b := boots(t, open(t, lab.Config{Server: s, Addresses: lab.ISC}), "rack-2", lab.UEFI)
-	chosen := false
-	for _, m := range b.Trace.DHCP {
-		chosen = chosen || m.FromClient && bytes.Contains(m.Options[43], []byte{71, 4, 0x80, 0})
-	}
-	if !chosen {
-		t.Errorf("nothing was chosen:\n%s", timeline(b))
-	}
+		"  - {ipxe: true, file: \"http://192.0.2.1:8080/boot.ipxe\"}\n  - {arch: uefi-x64, "+gives+"}\n"
+	return boots(t, open(t, lab.Config{Server: s, Addresses: lab.ISC}), "rack-2", lab.UEFI)
 }

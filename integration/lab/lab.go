@@ -21,6 +21,7 @@ import (
 // The lab's addresses, from the block that RFC 5737 keeps free for documentation.
 const (
 	ServerIP  = "192.0.2.1"
+	FilesIP   = "192.0.2.3" // another address at which the suite serves files, as another host would
 	PoolFirst = "192.0.2.100"
 	PoolLast  = "192.0.2.150"
 	httpBase  = "http://" + ServerIP + ":8080"
@@ -112,9 +113,10 @@ func (l *Lab) build() error {
 	if l.server, err = l.host("server", ServerInterface); err != nil {
 		return err
 	}
-	address := netip.PrefixFrom(netip.MustParseAddr(ServerIP), 24)
-	if err := l.server.Address(ServerInterface, address); err != nil {
-		return err
+	for _, ip := range []string{ServerIP, FilesIP} {
+		if err := l.server.Address(ServerInterface, netip.PrefixFrom(netip.MustParseAddr(ip), 24)); err != nil {
+			return err
+		}
 	}
 	// Like a real server it has a default route; a program that broadcasts through a plain socket needs one.
 	if err := l.server.IP("route", "add", "default", "dev", ServerInterface); err != nil {

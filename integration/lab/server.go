@@ -41,7 +41,7 @@ func (s Suite) commands(l *Lab) ([]command, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure the suite: %w", err)
 	}
-	files := []string{s.TFTPD, "--root", l.BootDir(), "--tftp", ServerIP + ":69", "--http", ServerIP + ":8080"}
+	files := []string{s.TFTPD, "--root", l.BootDir(), "--tftp", ServerIP + ":69", "--tftp", FilesIP + ":69", "--http", ServerIP + ":8080"}
 	if len(l.Rendered) > 0 {
 		files = append(files, "--scripts", l.scriptDir())
 	}

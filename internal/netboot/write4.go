@@ -52,9 +52,13 @@ func withoutLease4(resp *dhcpv4.DHCPv4) {
 }
 
 func (a Answer) writeServer4(resp *dhcpv4.DHCPv4) {
-	if a.Server.Is4() {
-		resp.ServerIPAddr = net.IP(a.Server.AsSlice())
-		set4(resp, optServer66, []byte(a.Server.String()))
+	server := a.Server
+	if a.AskedAgain(resp) || a.Menu != nil {
+		server = us4(resp) // whom firmware asks next, wherever the file will be
+	}
+	if server.Is4() {
+		resp.ServerIPAddr = net.IP(server.AsSlice())
+		set4(resp, optServer66, []byte(server.String()))
 	}
 	resp.ServerHostName = ""
 	if len(a.ServerName) <= MaxServerName {
@@ -127,8 +131,7 @@ func (a Answer) proxyVendor(resp *dhcpv4.DHCPv4, given []byte) []byte {
 	case a.AskedAgain(resp):
 		return nil
 	case a.Menu != nil:
-		us, _ := netip.AddrFromSlice(resp.ServerIdentifier().To4())
-		return a.Menu.Vendor(us)
+		return a.Menu.Vendor(us4(resp))
 	case a.Item != BootItem{}:
 		return a.Item.vendor()
 	case TakesFileAtOnce(given):
@@ -137,6 +140,12 @@ func (a Answer) proxyVendor(resp *dhcpv4.DHCPv4, given []byte) []byte {
 		return nil // the answer on port 4011
 	}
 	return vendorTakeFile
+}
+
+// us4 is this server, by option 54.
+func us4(resp *dhcpv4.DHCPv4) netip.Addr {
+	us, _ := netip.AddrFromSlice(resp.ServerIdentifier().To4())
+	return us
 }
 
 func set4(m *dhcpv4.DHCPv4, code uint8, value []byte) {

@@ -24,6 +24,7 @@ type chain struct {
 	noServerID sync.Once
 	decided    func(Decision) // nil: nobody wants to hear
 	noPXEPort  sync.Once
+	lends      sync.Once
 }
 
 // loaded is a policy with what it needs of this host.

@@ -112,8 +112,11 @@ func (c *compiler) menu(g *Give, a *answer) *menu {
 		m.shown.Items = append(m.shown.Items, netboot.MenuItem{Text: item.Text.V, Local: item.Local})
 		m.files = append(m.files, c.menuFile(item, a))
 	}
-	if n := len(m.shown.Vendor(netip.AddrFrom4([4]byte{}))); n > netboot.MaxMenu {
+	if n := len(m.shown.Vendor(netip.IPv4Unspecified())); n > netboot.MaxMenu {
 		c.problems.Add(w.Pos, "the menu has %d bytes; firmware reads at most %d: shorten its texts, or leave items out", n, netboot.MaxMenu)
+	}
+	if a.server4.IsValid() { // seen with OVMF: it drops an answer whose siaddr is not whom it asked
+		c.warnings.Add(w.Pos, "UEFI firmware takes the files of a menu from the host that shows it only; let server be auto, unless %s is this host", a.server4)
 	}
 	return m
 }

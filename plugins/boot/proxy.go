@@ -35,6 +35,11 @@ func (h *chain) proxy4(now *loaded, req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, b
 		h.pass(&c, passedOtherServer, "")
 		return nil, true
 	}
+	if given := addr(resp.YourIPAddr.To4()); given.IsValid() && !given.IsUnspecified() {
+		h.lends.Do(func() {
+			h.log.Warn("a plugin before boot gives addresses, but the map says mode: proxy, so they are left out of every reply: remove the plugin, or write mode: full")
+		})
+	}
 	resp.UpdateOption(dhcpv4.OptServerIdentifier(net.IP(c.Local.AsSlice())))
 	resp.ClientIPAddr = req.ClientIPAddr
 	a.Write4(req, resp)

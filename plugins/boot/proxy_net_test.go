@@ -3,14 +3,12 @@ package boot_test
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -104,28 +102,26 @@ func newSite(t *testing.T, text string, before func(*nettest.Space), flags ...st
 	return s
 }
 
-// ready returns when port 4011 is bound, which is the last one of the listen entries.
+// knock is the transaction of requests that only find out whether the server answers.
+const knock = 0xffffffff
+
+// ready returns when requests to port 4011 are answered, which is opened last.
 func (s *site) ready(p *nettest.Process) {
 	s.t.Helper()
-	tick, limit := time.NewTicker(5*time.Millisecond), time.After(30*time.Second)
-	defer tick.Stop()
-	for bound := false; ; {
-		must(s.t, s.server.Do(func() error {
-			b, err := os.ReadFile("/proc/thread-self/net/udp")
-			bound = strings.Contains(string(b), ":0FAB ")
-			return err
-		}))
-		if bound {
+	message := asPXE(biosROM).bytes()
+	binary.BigEndian.PutUint32(message[4:], knock)
+	for limit := time.Now().Add(30 * time.Second); time.Now().Before(limit); {
+		s.sends(message, netip.MustParseAddrPort("10.0.0.150:68"), netip.MustParseAddrPort(port4011))
+		if _, err := s.listens(100 * time.Millisecond); err == nil {
 			return
 		}
 		select {
-		case <-tick.C:
 		case <-p.Done():
 			s.t.Fatalf("the server ended: %v", p.Err())
-		case <-limit:
-			s.t.Fatal("the server does not listen")
+		default:
 		}
 	}
+	s.t.Fatal("the server does not answer")
 }
 
 // open opens the station's socket.
@@ -166,17 +162,27 @@ type heard struct {
 	payload  []byte
 }
 
-// hears is the next reply.
+// hears is the next reply, but for those to knocks.
 func (s *site) hears() heard {
 	s.t.Helper()
-	must(s.t, s.socket.SetReadDeadline(time.Now().Add(20*time.Second)))
+	for {
+		h, err := s.listens(20 * time.Second)
+		must(s.t, err)
+		if binary.BigEndian.Uint32(h.payload[4:]) != knock {
+			return h
+		}
+	}
+}
+
+// listens waits for a reply.
+func (s *site) listens(patience time.Duration) (heard, error) {
+	must(s.t, s.socket.SetReadDeadline(time.Now().Add(patience)))
 	buf := make([]byte, 2048)
 	for {
 		n, err := s.socket.Read(buf)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			s.t.Fatal("nobody answers")
+		if err != nil {
+			return heard{}, fmt.Errorf("nobody answers: %w", err)
 		}
-		must(s.t, err)
 		p := gopacket.NewPacket(append([]byte(nil), buf[:n]...), layers.LayerTypeEthernet, gopacket.Default)
 		eth, _ := p.LinkLayer().(*layers.Ethernet)
 		ip, _ := p.NetworkLayer().(*layers.IPv4)
@@ -186,7 +192,7 @@ func (s *site) hears() heard {
 		}
 		src, _ := netip.AddrFromSlice(ip.SrcIP.To4())
 		dst, _ := netip.AddrFromSlice(ip.DstIP.To4())
-		return heard{netip.AddrPortFrom(src, uint16(udp.SrcPort)), netip.AddrPortFrom(dst, uint16(udp.DstPort)), udp.Payload}
+		return heard{netip.AddrPortFrom(src, uint16(udp.SrcPort)), netip.AddrPortFrom(dst, uint16(udp.DstPort)), udp.Payload}, nil
 	}
 }
 

@@ -215,6 +215,26 @@ func TestAUEFIMachineIsShownItsMenuAndGetsWhatItChose(t *testing.T) {
 	}
 }
 
+func TestAUEFIMachineAsksUsAgainWhereverItsFilesAre(t *testing.T) {
+	elsewhere := func(m string) string {
+		return strings.NewReplacer("arch: uefi-x64, file", "arch: uefi-x64, server: 10.0.0.9, file", "arch: uefi-arm64, file: ipxe-arm64.efi", "arch: uefi-arm64, server: 10.0.0.9, "+theMenu).Replace(m)
+	}
+	c := proxy(t, proxyMap(t, elsewhere))
+	arm64 := edk2.with(arch(11), pxe(11, "003016"))
+	for name, s := range map[string]struct {
+		request    request4
+		to, server string
+	}{
+		"the offer": {edk2, port67, "10.0.0.1"}, "its file": {asPXE(edk2), port4011, "10.0.0.9"},
+		"an offer before a menu": {arm64, port67, "10.0.0.1"}, "a menu": {asPXE(arm64), port4011, "10.0.0.1"}, "what was chosen": {asDiscovery(arm64), port4011, "10.0.0.9"},
+	} {
+		r := parse4(t, c.ask4At(s.request.bytes(), s.to))
+		if r.siaddr().String() != s.server || string(r.get(66)) != s.server {
+			t.Errorf("%s: siaddr %s, 66 %q, want %s", name, r.siaddr(), r.get(66), s.server)
+		}
+	}
+}
+
 func TestABIOSMachineIsShownItsMenuInTheOffer(t *testing.T) {
 	c := proxy(t, proxyMap(t, func(m string) string {
 		return strings.Replace(m, "arch: bios, file: undionly.kpxe}\n  - {arch: uefi-ia", "arch: bios, "+theMenu+"}\n  - {arch: uefi-ia", 1)
@@ -273,6 +293,9 @@ func TestUnderStockCoreDHCPAProxyServesWhatItCan(t *testing.T) {
 	if !strings.Contains(logged(c), "UEFI PXE firmware asks port 4011") {
 		t.Errorf("the log does not say what is missing:\n%s", logged(c))
 	}
+	if !strings.Contains(logged(c), "a plugin before boot gives addresses") {
+		t.Errorf("the log does not say that addresses are given for nothing:\n%s", logged(c))
+	}
 	for name, silent := range map[string]request4{"a REQUEST": asRequest(biosROM), "Windows": windows} {
 		if c.ask4(silent.bytes()) != nil {
 			t.Errorf("%s is answered", name)
@@ -313,6 +336,20 @@ func TestTheLogTellsWhatAProxyDid(t *testing.T) {
 		want := strings.TrimPrefix(s.want, "because=\"")
 		if !strings.Contains(line, want) {
 			t.Errorf("want %s in\n%s", want, line)
+		}
+	}
+}
+
+func TestAMenuWhoseFilesAreElsewhereIsWarnedAbout(t *testing.T) {
+	const items = "items: [{text: A, file: a}, {text: B, file: b}]"
+	for text, warned := range map[string]bool{
+		"mode: proxy\nrules: [{server: 192.0.2.9, menu: {" + items + "}}]\n":                    true,
+		"mode: proxy\nnext-server: 192.0.2.9\nrules: [{menu: {" + items + "}}]\n":               true,
+		"mode: proxy\nnext-server: 192.0.2.9\nrules: [{server: auto, menu: {" + items + "}}]\n": false,
+		"mode: proxy\nnext-server: 192.0.2.9\nrules: [{menu: {items: [{text: A, file: a}]}}]\n": false,
+	} {
+		if w := mustParse(t, text).Warnings.Error(); strings.Contains(w, "host that shows it only") != warned {
+			t.Errorf("%s: warns %q", text, w)
 		}
 	}
 }
