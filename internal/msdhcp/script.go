@@ -83,9 +83,13 @@ func (s *Script) Write(w io.Writer) error {
 	if s.Scope.IsValid() {
 		scope = " -ScopeId " + p.quote(s.Scope.String())
 	}
-	made := " | Where-Object Name -Like " + p.quote(Prefix+"*") + " | "
-	p.line("Get-DhcpServerv4Policy" + scope + made + "Remove-DhcpServerv4Policy -Force")
-	p.line("Get-DhcpServerv4Class" + made + "Remove-DhcpServerv4Class -Confirm:$false")
+	// Only the name is passed on: the other properties would be taken for parameters.
+	made := " | Where-Object -Property Name -Like -Value " + p.quote(Prefix+"*") + " | Select-Object -Property Name | "
+	p.line("Get-DhcpServerv4Policy" + scope + made + "Remove-DhcpServerv4Policy" + scope + " -Confirm:$false")
+	for _, kind := range []Type{User, Vendor} {
+		ofKind := " -Type " + string(kind)
+		p.line("Get-DhcpServerv4Class" + ofKind + made + "Remove-DhcpServerv4Class" + ofKind + " -Confirm:$false")
+	}
 	p.line("")
 	if s.uses60() {
 		p.comment("Option 60 is not among those that Microsoft defines; where it is there already, it stays as it is.")

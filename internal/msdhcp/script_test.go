@@ -37,8 +37,9 @@ func TestAScriptIsCommandsThatPowerShellReadsAsMeant(t *testing.T) {
 	}
 	want := []string{
 		"$ErrorActionPreference = {Stop}",
-		"Get-DhcpServerv4Policy -ScopeId {192.0.2.0} | Where-Object {Name} -Like {netboot *} | Remove-DhcpServerv4Policy -Force",
-		"Get-DhcpServerv4Class | Where-Object {Name} -Like {netboot *} | Remove-DhcpServerv4Class -Confirm:$false",
+		"Get-DhcpServerv4Policy -ScopeId {192.0.2.0} | Where-Object -Property {Name} -Like -Value {netboot *} | Select-Object -Property {Name} | Remove-DhcpServerv4Policy -ScopeId {192.0.2.0} -Confirm:$false",
+		"Get-DhcpServerv4Class -Type {User} | Where-Object -Property {Name} -Like -Value {netboot *} | Select-Object -Property {Name} | Remove-DhcpServerv4Class -Type {User} -Confirm:$false",
+		"Get-DhcpServerv4Class -Type {Vendor} | Where-Object -Property {Name} -Like -Value {netboot *} | Select-Object -Property {Name} | Remove-DhcpServerv4Class -Type {Vendor} -Confirm:$false",
 		"Add-DhcpServerv4OptionDefinition -OptionId {60} -Name {ClassIdentifier} -Type {String} -ErrorAction {SilentlyContinue}",
 		"Add-DhcpServerv4Class -Name {netboot iPXE} -Type {User} -Data {iPXE}",
 		"Add-DhcpServerv4Class -Name {netboot HTTPClient:Arch:00016} -Type {Vendor} -Data {HTTPClient:Arch:00016}",
@@ -89,7 +90,7 @@ func FuzzScript(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, b.String())
 		}
-		n := 7
+		n := 8
 		if file == "" {
 			n--
 		}

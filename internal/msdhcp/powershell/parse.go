@@ -4,6 +4,7 @@ package powershell
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -93,6 +94,9 @@ func statement(line string) (s Statement, err error) {
 		if c, tokens, err = command(tokens); err != nil {
 			return s, err
 		}
+		if err := known(&c); err != nil {
+			return s, err
+		}
 		s.Pipeline = append(s.Pipeline, c)
 	}
 	return s, nil
@@ -126,6 +130,37 @@ func command(tokens []token) (c Command, rest []token, err error) {
 		}
 	}
 	return c, nil, nil
+}
+
+// parameters are those of each cmdlet that a script may use, as Microsoft documents them (module DhcpServer of Windows
+// Server 2012 R2 to 2025, and PowerShell 5.1).
+var parameters = map[string][]string{
+	"Add-DhcpServerv4Class":            {"Name", "Type", "Data", "Description"},
+	"Add-DhcpServerv4OptionDefinition": {"OptionId", "Name", "Type", "Description", "ErrorAction"},
+	"Add-DhcpServerv4Policy":           {"Name", "Condition", "Description", "ScopeId", "ProcessingOrder", "VendorClass", "UserClass", "MacAddress"},
+	"Get-DhcpServerv4Class":            {"Name", "Type"},
+	"Get-DhcpServerv4Policy":           {"Name", "ScopeId"},
+	"Remove-DhcpServerv4Class":         {"Name", "Type", "Confirm:$false"},
+	"Remove-DhcpServerv4Policy":        {"Name", "ScopeId", "Confirm:$false"},
+	"Select-Object":                    {"Property"},
+	"Set-DhcpServerv4OptionValue":      {"OptionId", "Value", "PolicyName", "ScopeId"},
+	"Where-Object":                     {"Property", "Like", "Value"},
+}
+
+// known tells a command that exists, with parameters that it has, each given once.
+func known(c *Command) error {
+	names, ok := parameters[c.Name]
+	if !ok {
+		return fmt.Errorf("there is no cmdlet %s", c.Name)
+	}
+	seen := map[string]bool{}
+	for _, p := range c.Parameters {
+		if !slices.Contains(names, p.Name) || seen[p.Name] {
+			return fmt.Errorf("%s has no parameter %q, or has it already", c.Name, p.Name)
+		}
+		seen[p.Name] = true
+	}
+	return nil
 }
 
 type token struct {
