@@ -6,35 +6,54 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	flag "github.com/spf13/pflag"
 
+	"github.com/coredhcp-netboot/suite/internal/conf"
 	"github.com/coredhcp-netboot/suite/internal/daemon"
 )
 
-const usage = `netbootctl looks at a network boot configuration, and at a network that boots machines.
+// verb is one thing that the tool does.
+type verb struct {
+	name, does, example string
+	run                 func(args []string, out, help io.Writer) error
+}
 
-Usage: netbootctl VERB [flags]
+func verbs() []verb {
+	return []verb{
+		{"check", "load the configuration and every map it names, and tell what is wrong with them",
+			"netbootctl check -c /etc/netboot/config.yml", check},
+		{"explain", "tell what a machine would be answered, and why",
+			"netbootctl explain -c config.yml --arch uefi-x64 --mac 52:54:00:aa:bb:01",
+			func(args []string, out, help io.Writer) error { return explainVerb(args, os.Stdin, out, help) }},
+		{"render", "show the boot script that a machine gets",
+			"netbootctl render --mac 52:54:00:aa:bb:01", render},
+		{"embed", "put a script into an iPXE binary that has a placeholder for it",
+			"netbootctl embed ipxe.efi --script boot.ipxe -o site.efi", embed},
+		{"probe", "boot a machine that does not exist on a real network, and tell where its boot stops",
+			"sudo netbootctl probe --iface eth0 --arch uefi-x64", probeVerb},
+		{"export", "print the same map for another DHCP server (Microsoft's)",
+			"netbootctl export msdhcp boot.yml --server 192.0.2.1 > netboot.ps1", export},
+		{"version", "print the version", "netbootctl version", version},
+	}
+}
 
-Verbs:
-  check     load the configuration and every map it names, and tell what is wrong with them
-  explain   tell what a machine would be answered, and why
-  render    show the boot script that a machine gets
-  embed     put a script into an iPXE binary that has a placeholder for it
-  probe     boot a machine that does not exist on a real network, and tell where its boot stops
-  export    print the same map for another DHCP server (Microsoft's)
-  version   print the version
+func version(_ []string, out, _ io.Writer) error {
+	fmt.Fprintln(out, "netbootctl", daemon.Version())
+	return nil
+}
 
-Examples:
-  netbootctl check -c /etc/netboot/config.yml
-  netbootctl check -c config.yml --json
-  netbootctl explain -c config.yml --arch uefi-x64 --mac 52:54:00:aa:bb:01
-  netbootctl render --mac 52:54:00:aa:bb:01
-  sudo netbootctl probe --iface eth0 --arch uefi-x64
-  netbootctl export msdhcp boot.yml --server 192.0.2.1 > netboot.ps1
-
-netbootctl VERB --help tells the flags of a verb.
-`
+func usage() string {
+	var does, examples strings.Builder
+	for _, v := range verbs() {
+		fmt.Fprintf(&does, "  %-9s %s\n", v.name, v.does)
+		fmt.Fprintf(&examples, "  %s\n", v.example)
+	}
+	return "netbootctl looks at a network boot configuration, and at a network that boots machines.\n\n" +
+		"Usage: netbootctl VERB [flags]\n\nVerbs:\n" + does.String() + "\nExamples:\n" + examples.String() +
+		"\nnetbootctl VERB --help tells the flags of a verb.\n"
+}
 
 // errFound is an end with exit status 1 about which everything has been said.
 var errFound = errors.New("problems were found")
@@ -53,29 +72,22 @@ func main() {
 
 func run(args []string, out, help io.Writer) error {
 	if len(args) == 0 {
-		fmt.Fprint(help, usage)
-		return errors.New("no verb; use check, explain, render, embed or probe")
+		fmt.Fprint(help, usage())
+		return errors.New("no verb; the list above has them")
 	}
-	switch verb := args[0]; verb {
-	case "check":
-		return check(args[1:], out, help)
-	case "explain":
-		return explainVerb(args[1:], os.Stdin, out, help)
-	case "render":
-		return render(args[1:], out, help)
-	case "embed":
-		return embed(args[1:], out, help)
-	case "probe":
-		return probeVerb(args[1:], out, help)
-	case "export":
-		return export(args[1:], out, help)
-	case "version", "--version":
-		fmt.Fprintln(out, "netbootctl", daemon.Version())
-		return nil
+	var names []string
+	for _, v := range verbs() {
+		if v.name == args[0] {
+			return v.run(args[1:], out, help)
+		}
+		names = append(names, v.name)
+	}
+	switch args[0] {
+	case "--version":
+		return version(nil, out, help)
 	case "help", "--help", "-h":
-		fmt.Fprint(out, usage)
+		fmt.Fprint(out, usage())
 		return nil
-	default:
-		return fmt.Errorf("verb %q is unknown; use check, explain, render, embed or probe", verb)
 	}
+	return fmt.Errorf("verb %q is unknown; %s", args[0], conf.Suggest(args[0], names))
 }

@@ -103,11 +103,11 @@ func TestCheckPassesOnTheShippedConfigurationAlsoWithoutCgo(t *testing.T) {
 func TestWrongCommandLinesAreExplained(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for want, args := range map[string][]string{
-		"no verb; use check, explain, render, embed or probe":                 nil,
-		`verb "chekc" is unknown; use check, explain, render, embed or probe`: {"chekc"},
-		`"config.yml" is no flag; name the configuration with -c`:             {"check", "config.yml"},
-		"no.yml: cannot be read (no such file or directory); correct -c":      {"check", "-c", "no.yml"},
-		"unknown flag: --jsn": {"check", "--jsn"},
+		"no verb; the list above has them":                               nil,
+		`verb "chekc" is unknown; did you mean "check"?`:                 {"chekc"},
+		`"config.yml" is no flag; name the configuration with -c`:        {"check", "config.yml"},
+		"no.yml: cannot be read (no such file or directory); correct -c": {"check", "-c", "no.yml"},
+		"unknown flag: --jsn":                                            {"check", "--jsn"},
 	} {
 		if _, err := says(t, args...); err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, errFound) {
 			t.Errorf("%q: %v, want %s", args, err, want)
