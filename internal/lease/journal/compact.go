@@ -43,7 +43,7 @@ func (j *Journal) snapshot(generation uint64) (c current, err error) {
 	if _, err := rand.Read(salt[:]); err != nil {
 		return c, err
 	}
-	c = current{fs: j.FS, ahead: j.Ahead, name: name(generation) + partial}
+	c = current{fs: j.FS, ahead: j.Ahead, name: fileName(generation) + partial}
 	_ = j.FS.Remove(c.name) // of an attempt that failed
 	if c.File, err = j.FS.Create(c.name); err != nil {
 		return c, err
@@ -68,6 +68,9 @@ func (j *Journal) snapshot(generation uint64) (c current, err error) {
 	}
 	if err = c.putSnapshot(&b); err == nil {
 		err = c.grow(c.end + 1)
+	}
+	if err == nil { // here, and not in the writer, which everybody waits for
+		err = c.sync()
 	}
 	c.base = c.end
 	return c, err
@@ -140,7 +143,7 @@ func (k *compaction) catchUp(old *current) error {
 // takeOver makes a file that is written durable under its name, and the one that records go to. It drops one that it
 // cannot.
 func (j *Journal) takeOver(next current) error {
-	final := name(next.generation)
+	final := fileName(next.generation)
 	err := next.sync()
 	if err == nil {
 		err = j.FS.Rename(next.name, final)

@@ -89,8 +89,8 @@ const (
 	partial = ".partial"
 )
 
-// name sorts as the generation does.
-func name(generation uint64) string { return fmt.Sprintf("%016x%s", generation, suffix) }
+// fileName sorts as the generation does.
+func fileName(generation uint64) string { return fmt.Sprintf("%016x%s", generation, suffix) }
 
 // recover opens the newest file of the directory, removes what a crash has left beside it, and replays it.
 func (j *Journal) recover() error {
@@ -142,16 +142,18 @@ func (j *Journal) reopen(name string) (c current, err error) {
 	if c.content, err = read(name, f, j.Replay); err != nil {
 		return c, err
 	}
-	if c.torn {
-		// Its remains must not be taken for damage next time.
-		if err = f.Truncate(c.end); err == nil {
-			err = f.Sync()
-		}
-		if err != nil {
+	if newest := fileName(c.content.generation); name != newest {
+		return c, &DamagedError{name, 0, "its header says that its name is " + newest}
+	}
+	if c.torn { // its remains must not be taken for damage next time
+		if err = f.Truncate(c.end); err != nil {
 			return c, fmt.Errorf("cut %s: %w", name, err)
 		}
 	}
-	c.durable = c.next - 1
+	// A process that was killed may have left what only the kernel has.
+	if err = c.sync(); err != nil {
+		return c, err
+	}
 	c.size, err = f.Size()
 	return c, err
 }

@@ -42,13 +42,13 @@ type Dir struct {
 // ErrLocked is what OpenDir says of a directory that another process uses.
 var ErrLocked = errors.New("is in use by another process")
 
-// OpenDir opens the directory at path, making it with mode 0700 where there is none, and locks it against other
+// OpenDir opens the directory at path, making it with mode 0700 where only it is missing, and locks it against other
 // processes until Close.
 func OpenDir(path string) (*Dir, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := makeDir(path); err != nil {
 		return nil, err
 	}
-	dir, err := os.Open(path)
+	dir, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +60,22 @@ func OpenDir(path string) (*Dir, error) {
 		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
 	}
 	return &Dir{path: path, dir: dir}, nil
+}
+
+// makeDir makes a directory that survives a loss of power, as far as its parent does.
+func makeDir(path string) error {
+	if err := os.Mkdir(path, 0o700); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return nil // or a file, which opening it as a directory tells
+		}
+		return err
+	}
+	parent, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	return parent.Sync()
 }
 
 // Close unlocks the directory.

@@ -114,27 +114,24 @@ func Open(c Config) (*Journal, error) {
 	return j, nil
 }
 
-// Append adds a record, and calls done with nil when it is on stable storage (or, with Every, in the kernel), or with
-// why it is not. Records become durable in the order of Append. Done is called by the writer, which it must not keep.
-// A nil done is allowed.
-func (j *Journal) Append(record []byte, done func(error)) {
-	var err error
+// Append adds a record, and has done called with nil when it is on stable storage (or, with Every, in the kernel), or
+// with why it is not. Records become durable in the order of Append. Done is called by the writer, which it must not
+// keep, and never by Append itself, so that both may take a lock of the caller's. A record that is refused, with the
+// error of Append, has no effect, and its done is not called. A nil done is allowed.
+func (j *Journal) Append(record []byte, done func(error)) error {
 	j.queue.mu.Lock()
+	defer j.queue.mu.Unlock()
 	switch {
 	case j.queue.closing:
-		err = ErrClosed
+		return ErrClosed
 	case len(record) > MaxRecord:
-		err = fmt.Errorf("a record of %d bytes; the journal takes %d", len(record), MaxRecord)
+		return fmt.Errorf("a record of %d bytes; the journal takes %d", len(record), MaxRecord)
 	case j.queue.next.full():
-		err = errBusy
-	default:
-		j.queue.next.add(record, done)
-		j.queue.wake.Signal()
+		return errBusy
 	}
-	j.queue.mu.Unlock()
-	if err != nil && done != nil {
-		done(err)
-	}
+	j.queue.next.add(record, done)
+	j.queue.wake.Signal()
+	return nil
 }
 
 // Close makes durable what was appended, and ends the writer. Later records get ErrClosed.

@@ -69,7 +69,7 @@ func (l *ledger) raise() {
 		}
 	}
 	l.pending.Add(1)
-	l.journal.Append(record(key, version, filling), func(err error) {
+	err := l.journal.Append(record(key, version, filling), func(err error) {
 		defer l.pending.Done()
 		if err == nil {
 			l.mu.Lock()
@@ -77,6 +77,9 @@ func (l *ledger) raise() {
 			l.mu.Unlock()
 		}
 	})
+	if err != nil {
+		l.pending.Done()
+	}
 }
 
 func open(d journal.FS, seed uint64, every time.Duration) (*ledger, error) {
@@ -295,8 +298,8 @@ func TestTheRemainsOfATornWriteAreNotTakenForDamageLater(t *testing.T) {
 		}
 	})
 	done := make(chan error, 1)
-	before.journal.Append(record(1, 1, bytes.Repeat([]byte{7}, 3000)), func(err error) { done <- err })
-	if err := errors.Join(<-done, before.journal.Close()); err != nil {
+	refused := before.journal.Append(record(1, 1, bytes.Repeat([]byte{7}, 3000)), func(err error) { done <- err })
+	if err := errors.Join(refused, <-done, before.journal.Close()); err != nil {
 		t.Fatal(err)
 	}
 	emptied(d, func([]byte) int { return start + sectorSize })
@@ -309,8 +312,8 @@ func TestTheRemainsOfATornWriteAreNotTakenForDamageLater(t *testing.T) {
 			t.Errorf("life %d: what came after the torn write is gone", life)
 		}
 		done := make(chan error, 1)
-		l.journal.Append(record(2, 1, make([]byte, 1000)), func(err error) { done <- err })
-		if err := errors.Join(<-done, l.journal.Close()); err != nil {
+		refused := l.journal.Append(record(2, 1, make([]byte, 1000)), func(err error) { done <- err })
+		if err := errors.Join(refused, <-done, l.journal.Close()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -401,9 +404,82 @@ func TestALateRecordIsRefused(t *testing.T) {
 	if err := l.journal.Close(); err != nil {
 		t.Fatal(err)
 	}
-	result := make(chan error, 1)
-	l.journal.Append([]byte("late"), func(err error) { result <- err })
-	if err := <-result; !errors.Is(err, journal.ErrClosed) {
+	told := func(error) { t.Error("who is refused is told twice") }
+	if err := l.journal.Append([]byte("late"), told); !errors.Is(err, journal.ErrClosed) {
 		t.Error(err)
+	}
+}
+
+// The caller holds a lock that its own done takes too, so done must not run inside of Append.
+func TestARecordThatIsTooLongIsRefusedAtOnce(t *testing.T) {
+	l, err := open(newDisk(1), 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.journal.Append(make([]byte, journal.MaxRecord+1), func(error) { t.Error("told twice") }); err == nil {
+		t.Error("it was taken")
+	}
+	if err := l.journal.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// The process is killed between a write and its sync: the next one reads what only the kernel has, and must not take it
+// for durable before it is.
+func TestWhatAKilledProcessLeftInTheKernelIsDurableBeforeItIsReadAgain(t *testing.T) {
+	for seed := range uint64(*seeds / 5) {
+		d := newDisk(seed)
+		killed, err := open(d, seed, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		killed.raise()
+		killed.pending.Wait()
+		d.set(func() { d.left = 1 }) // the write happens, its sync does not
+		killed.raise()
+		killed.pending.Wait()
+		_ = killed.journal.Close()
+		d.set(func() { d.left = -1 })
+
+		next, err := open(d, seed, 0)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		next.acked = next.versions
+		d.set(func() { d.left = int(seed % 3) })
+		next.raise()
+		next.pending.Wait()
+		_ = next.journal.Close()
+		last, err := open(d.restart(), seed, 0)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		check(t, next, last)
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+		_ = last.journal.Close()
+	}
+}
+
+// Which file is the newest is told by the names, so a name that does not belong to its file would bring back an old one.
+func TestARenamedFileIsRefused(t *testing.T) {
+	d := newDisk(1)
+	l, err := open(d, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.journal.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d.set(func() {
+		for name, i := range d.names {
+			delete(d.names, name)
+			d.names["00000000000000ff.journal"] = i
+		}
+	})
+	var damaged *journal.DamagedError
+	if _, err := open(d, 1, 0); !errors.As(err, &damaged) {
+		t.Errorf("%v", err)
 	}
 }
