@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/coredhcp-netboot/suite/internal/lease/journal"
+	"github.com/coredhcp-netboot/suite/internal/lease/journal/journaltest"
 )
 
 var seeds = flag.Int("seeds", 500, "how many losses of power to play")
@@ -101,26 +102,26 @@ func check(t *testing.T, before, after *ledger) {
 
 func TestWhatWasDoneSurvivesLossesOfPower(t *testing.T) {
 	for seed := range uint64(*seeds) {
-		d := newDisk(seed)
-		d.left = d.random.IntN(200)
+		d := journaltest.NewDisk(seed)
+		d.Left = d.Random.IntN(200)
 		before, err := open(d, seed, 0)
 		for life := 0; life < 3; life++ {
 			for i := 0; err == nil && i < 60; i++ {
 				before.raise()
-				if d.random.IntN(3) == 0 {
+				if d.Random.IntN(3) == 0 {
 					before.pending.Wait()
 				}
 			}
 			if before.journal != nil {
 				_ = before.journal.Close() // fails without power
 			}
-			d = d.restart()
-			d.left = d.random.IntN(300)
+			d = d.Restart()
+			d.Left = d.Random.IntN(300)
 			if life == 2 {
-				d.left = -1
+				d.Left = -1
 			}
 			after, again := open(d, seed+uint64(life), 0)
-			if again != nil && !errors.Is(again, errPower) {
+			if again != nil && !errors.Is(again, journaltest.ErrPower) {
 				t.Fatalf("seed %d, life %d: %v", seed, life, again)
 			}
 			if again == nil {
@@ -144,7 +145,7 @@ func TestWhatWasDoneSurvivesLossesOfPower(t *testing.T) {
 
 func TestRelaxedDurabilityLosesOnlyWhatIsYoung(t *testing.T) {
 	for seed := range uint64(*seeds / 5) {
-		d := newDisk(seed)
+		d := journaltest.NewDisk(seed)
 		before, err := open(d, seed, time.Hour)
 		if err != nil {
 			t.Fatal(err)
@@ -153,8 +154,8 @@ func TestRelaxedDurabilityLosesOnlyWhatIsYoung(t *testing.T) {
 			before.raise()
 			before.pending.Wait()
 		}
-		d.set(func() { d.left = 0 })
-		after, err := open(d.restart(), seed, 0)
+		d.Set(func() { d.Left = 0 })
+		after, err := open(d.Restart(), seed, 0)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
@@ -169,7 +170,7 @@ func TestRelaxedDurabilityLosesOnlyWhatIsYoung(t *testing.T) {
 
 func TestAFullDiskRefusesAndHealsWithoutLosingAnything(t *testing.T) {
 	for seed := range uint64(20) {
-		d := newDisk(seed)
+		d := journaltest.NewDisk(seed)
 		before, err := open(d, seed, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -191,18 +192,18 @@ func TestAFullDiskRefusesAndHealsWithoutLosingAnything(t *testing.T) {
 				before.pending.Wait()
 			}
 		}
-		d.set(func() { d.full = true })
+		d.Set(func() { d.Full = true })
 		grow(func() bool { return refused() > 0 })
-		d.set(func() { d.full = false })
+		d.Set(func() { d.Full = false })
 		grow(func() bool { return refused() == 0 })
-		d.set(func() { d.broken = 1 + int(seed)%3 })
+		d.Set(func() { d.Broken = 1 + int(seed)%3 })
 		for range 30 {
 			before.raise()
 		}
 		before.pending.Wait()
 		grow(func() bool { return refused() == 0 })
-		d.set(func() { d.left = 0 })
-		after, err := open(d.restart(), seed, 0)
+		d.Set(func() { d.Left = 0 })
+		after, err := open(d.Restart(), seed, 0)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
@@ -211,17 +212,11 @@ func TestAFullDiskRefusesAndHealsWithoutLosingAnything(t *testing.T) {
 	}
 }
 
-func (d *disk) set(f func()) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	f()
-}
-
 // A flipped bit is told, or does no harm: what was durable is never silently gone.
 func TestAFlippedBitIsNeverSilentlyALostRecord(t *testing.T) {
 	found := 0
 	for seed := range uint64(*seeds) {
-		d := newDisk(seed)
+		d := journaltest.NewDisk(seed)
 		before, err := open(d, seed, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -233,9 +228,9 @@ func TestAFlippedBitIsNeverSilentlyALostRecord(t *testing.T) {
 		if err := before.journal.Close(); err != nil {
 			t.Fatal(err)
 		}
-		for _, i := range d.names {
-			written := bytes.TrimRight(i.data, "\x00")
-			i.data[d.random.IntN(len(written))] ^= 1 << d.random.IntN(8)
+		for _, i := range d.Files {
+			written := bytes.TrimRight(i.Data, "\x00")
+			i.Data[d.Random.IntN(len(written))] ^= 1 << d.Random.IntN(8)
 		}
 		after, err := open(d, seed, 0)
 		var damaged *journal.DamagedError
@@ -257,16 +252,16 @@ func TestAFlippedBitIsNeverSilentlyALostRecord(t *testing.T) {
 }
 
 // emptied is the only file of d with the sector that holds the byte at an offset as it was before anything was written.
-func emptied(d *disk, at func(written []byte) int) {
-	for _, i := range d.names {
-		written := bytes.TrimRight(i.data, "\x00")
-		start := at(written) / sectorSize * sectorSize
-		clear(i.data[start:min(start+sectorSize, len(i.data))])
+func emptied(d *journaltest.Disk, at func(written []byte) int) {
+	for _, i := range d.Files {
+		written := bytes.TrimRight(i.Data, "\x00")
+		start := at(written) / journaltest.SectorSize * journaltest.SectorSize
+		clear(i.Data[start:min(start+journaltest.SectorSize, len(i.Data))])
 	}
 }
 
 func TestASectorThatLostItsContentIsDamageUnlessItWasTheLastWrite(t *testing.T) {
-	d := newDisk(1)
+	d := journaltest.NewDisk(1)
 	before, err := open(d, 1, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -286,15 +281,15 @@ func TestASectorThatLostItsContentIsDamageUnlessItWasTheLastWrite(t *testing.T) 
 }
 
 func TestTheRemainsOfATornWriteAreNotTakenForDamageLater(t *testing.T) {
-	d := newDisk(1)
+	d := journaltest.NewDisk(1)
 	before, err := open(d, 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var start int
-	d.set(func() {
-		for _, i := range d.names {
-			start = len(bytes.TrimRight(i.data, "\x00"))
+	d.Set(func() {
+		for _, i := range d.Files {
+			start = len(bytes.TrimRight(i.Data, "\x00"))
 		}
 	})
 	done := make(chan error, 1)
@@ -302,7 +297,7 @@ func TestTheRemainsOfATornWriteAreNotTakenForDamageLater(t *testing.T) {
 	if err := errors.Join(refused, <-done, before.journal.Close()); err != nil {
 		t.Fatal(err)
 	}
-	emptied(d, func([]byte) int { return start + sectorSize })
+	emptied(d, func([]byte) int { return start + journaltest.SectorSize })
 	for life := range 3 {
 		l, err := open(d, 1, 0)
 		if err != nil {
@@ -376,28 +371,29 @@ func TestARealDirectoryIsReadAgainAndCompacted(t *testing.T) {
 }
 
 func TestWhoWaitsTogetherSharesASync(t *testing.T) {
-	d := newDisk(1)
+	d := journaltest.NewDisk(1)
 	l, err := open(d, 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.mu.Lock() // the disk is busy
-	before := d.syncs
-	for range 500 {
-		l.raise()
-	}
-	d.mu.Unlock()
+	var before int
+	d.Set(func() { // the disk is busy
+		before = d.Syncs
+		for range 500 {
+			l.raise()
+		}
+	})
 	l.pending.Wait()
 	if err := l.journal.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if n := d.syncs - before; n > 50 {
+	if n := d.Syncs - before; n > 50 {
 		t.Errorf("500 records took %d syncs", n)
 	}
 }
 
 func TestALateRecordIsRefused(t *testing.T) {
-	l, err := open(newDisk(1), 1, 0)
+	l, err := open(journaltest.NewDisk(1), 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -412,7 +408,7 @@ func TestALateRecordIsRefused(t *testing.T) {
 
 // The caller holds a lock that its own done takes too, so done must not run inside of Append.
 func TestARecordThatIsTooLongIsRefusedAtOnce(t *testing.T) {
-	l, err := open(newDisk(1), 1, 0)
+	l, err := open(journaltest.NewDisk(1), 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -428,29 +424,29 @@ func TestARecordThatIsTooLongIsRefusedAtOnce(t *testing.T) {
 // for durable before it is.
 func TestWhatAKilledProcessLeftInTheKernelIsDurableBeforeItIsReadAgain(t *testing.T) {
 	for seed := range uint64(*seeds / 5) {
-		d := newDisk(seed)
+		d := journaltest.NewDisk(seed)
 		killed, err := open(d, seed, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		killed.raise()
 		killed.pending.Wait()
-		d.set(func() { d.left = 1 }) // the write happens, its sync does not
+		d.Set(func() { d.Left = 1 }) // the write happens, its sync does not
 		killed.raise()
 		killed.pending.Wait()
 		_ = killed.journal.Close()
-		d.set(func() { d.left = -1 })
+		d.Set(func() { d.Left = -1 })
 
 		next, err := open(d, seed, 0)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		next.acked = next.versions
-		d.set(func() { d.left = int(seed % 3) })
+		d.Set(func() { d.Left = int(seed % 3) })
 		next.raise()
 		next.pending.Wait()
 		_ = next.journal.Close()
-		last, err := open(d.restart(), seed, 0)
+		last, err := open(d.Restart(), seed, 0)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
@@ -464,7 +460,7 @@ func TestWhatAKilledProcessLeftInTheKernelIsDurableBeforeItIsReadAgain(t *testin
 
 // Which file is the newest is told by the names, so a name that does not belong to its file would bring back an old one.
 func TestARenamedFileIsRefused(t *testing.T) {
-	d := newDisk(1)
+	d := journaltest.NewDisk(1)
 	l, err := open(d, 1, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -472,10 +468,10 @@ func TestARenamedFileIsRefused(t *testing.T) {
 	if err := l.journal.Close(); err != nil {
 		t.Fatal(err)
 	}
-	d.set(func() {
-		for name, i := range d.names {
-			delete(d.names, name)
-			d.names["00000000000000ff.journal"] = i
+	d.Set(func() {
+		for name, i := range d.Files {
+			delete(d.Files, name)
+			d.Files["00000000000000ff.journal"] = i
 		}
 	})
 	var damaged *journal.DamagedError

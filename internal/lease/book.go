@@ -1,0 +1,244 @@
+package lease
+
+import (
+	"container/list"
+	"errors"
+	"iter"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/coredhcp-netboot/suite/internal/lease/journal"
+)
+
+// Config is what a Book needs. Clock and Journal.FS are required.
+type Config struct {
+	Clock Clock
+	// Journal is how records are kept; Replay and Snapshot are the Book's own.
+	Journal journal.Config
+	// Hold is for how long an offered address is kept for who was offered it; 0: 120 seconds.
+	Hold time.Duration
+	// Quarantine is for how long nobody gets an address that a client found in use; 0: 24 hours.
+	Quarantine time.Duration
+	// Event, if set, is told what becomes of addresses. It is called with the Book locked.
+	Event func(Event)
+}
+
+// Event is something that became of an address.
+type Event struct {
+	Kind  Kind
+	Lease Lease // afterwards
+}
+
+// Kind is what happened.
+type Kind uint8
+
+// The kinds of events.
+const (
+	Offered  Kind = iota // reserved for a while
+	Leased               // the lease, or its renewal, is on stable storage
+	Released             // given back
+	Declined             // found in use, and quarantined
+	Expired              // a lease, or a quarantine, ended
+)
+
+var kindNames = [...]string{"offered", "leased", "released", "declined", "expired"}
+
+// String is the kind's name in metrics.
+func (k Kind) String() string { return kindNames[k] }
+
+// Book knows all leases of a server. Its methods may be called at the same time.
+type Book struct {
+	config  Config
+	journal *journal.Journal
+
+	mu       sync.Mutex
+	time     bookTime
+	entries  map[netip.Addr]*entry
+	kept     []*entry          // those with a record; only ever grows, so that a snapshot may walk it while it does
+	owners   map[string]*entry // the address that each owner had last, unless somebody else has it
+	held     map[string]*entry // what each client is offered
+	holds    list.List         // of entries, the one that is held no longer first
+	expiring order             // what is not free
+	pools    []*Pool
+	counts   [Abandoned + 1]int
+	notes    map[string]bool
+	record   []byte // reused
+}
+
+// entry is one address that was offered or has a record.
+type entry struct {
+	addr       netip.Addr
+	facts      facts // of who has or had it; empty: nobody
+	start, end int64
+	pool       *Pool // nil: the address is in none
+	held       *hold
+	version    uint32 // counts the changes
+	durable    uint32 // the newest that is on stable storage
+	place      int32  // in expiring, or if it is free and not held in its pool's available
+	state      State
+	kept       bool // has a record
+}
+
+// hold is an offer.
+type hold struct {
+	owner string
+	until int64
+	link  *list.Element
+}
+
+// Open reads what the journal has, and goes on with it.
+func Open(c Config) (*Book, error) {
+	if c.Hold == 0 {
+		c.Hold = 120 * time.Second
+	}
+	if c.Quarantine == 0 {
+		c.Quarantine = 24 * time.Hour
+	}
+	b := &Book{
+		config: c, time: bookTime{clock: c.Clock}, entries: map[netip.Addr]*entry{}, owners: map[string]*entry{},
+		held: map[string]*entry{}, notes: map[string]bool{},
+	}
+	c.Journal.Replay, c.Journal.Snapshot = b.replay, b.snapshot
+	var err error
+	if b.journal, err = journal.Open(c.Journal); err != nil {
+		return nil, err
+	}
+	b.index()
+	if err := b.logTime(); err != nil {
+		return nil, errors.Join(err, b.journal.Close())
+	}
+	return b, nil
+}
+
+// logTime makes durable how the clocks stand, and waits for it: after the next boot nothing else tells a step of the
+// wall's from the time that passed.
+func (b *Book) logTime() error {
+	written := make(chan error, 1)
+	if err := b.journal.Append(b.time.last.append(nil), func(err error) { written <- err }); err != nil {
+		return err
+	}
+	return <-written
+}
+
+// index makes of the entries what is not in the journal.
+func (b *Book) index() {
+	var newest int64
+	for _, e := range b.kept {
+		b.counts[e.state]++
+		if e.state == Free {
+			newest = max(newest, e.end)
+		} else {
+			newest = max(newest, e.start)
+			b.expiring.add(e)
+		}
+		if e.facts == "" {
+			continue
+		}
+		// The one that the owner had last counts, also where a crash between the two records of a move left it two.
+		owner := e.facts.owner()
+		if other := b.owners[owner]; other == nil || other.start < e.start || other.start == e.start && other.state == Free {
+			b.owners[owner] = e
+		}
+	}
+	b.time.begin(newest)
+}
+
+// Close makes what was committed durable. The Book takes nothing more.
+func (b *Book) Close() error { return b.journal.Close() }
+
+// chunk is how many entries a snapshot reads at once.
+const chunk = 64
+
+// snapshot yields records of all that the Book knows.
+func (b *Book) snapshot() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		b.mu.Lock()
+		records := [][]byte{b.time.last.append(nil)}
+		for note := range b.notes {
+			records = append(records, append([]byte{kindNote}, note...))
+		}
+		rest := b.kept
+		b.mu.Unlock()
+		for {
+			for _, r := range records {
+				if !yield(r) {
+					return
+				}
+			}
+			if len(rest) == 0 {
+				return
+			}
+			now := rest[:min(chunk, len(rest))]
+			rest = rest[len(now):]
+			records = append(records[:0], make([][]byte, len(now))...)
+			b.mu.Lock()
+			for i, e := range now {
+				records[i] = appendLease(nil, e.addr, e.state, e.start, e.end, e.facts)
+			}
+			b.mu.Unlock()
+		}
+	}
+}
+
+// log writes a change of an entry; done may be nil. Without an error it is called later.
+func (b *Book) log(e *entry, done func(error)) error {
+	e.version++
+	version := e.version
+	b.record = appendLease(b.record[:0], e.addr, e.state, e.start, e.end, e.facts)
+	return b.journal.Append(b.record, func(err error) {
+		b.mu.Lock()
+		if err == nil {
+			e.durable = max(e.durable, version)
+			if e.state == Active && e.durable == e.version {
+				b.tell(Leased, e)
+			}
+		}
+		b.mu.Unlock()
+		if done != nil {
+			done(err)
+		}
+	})
+}
+
+func (b *Book) tell(k Kind, e *entry) {
+	if b.config.Event != nil {
+		b.config.Event(Event{k, e.lease()})
+	}
+}
+
+func (e *entry) lease() Lease {
+	return Lease{Addr: e.addr, State: e.state, Client: e.facts.client(), Start: e.start, End: e.end}
+}
+
+// Leases yields what is known of every address that has been lent, in no order.
+func (b *Book) Leases() iter.Seq[Lease] {
+	return func(yield func(Lease) bool) {
+		b.mu.Lock()
+		rest := b.kept
+		b.mu.Unlock()
+		for ; len(rest) > 0; rest = rest[1:] {
+			b.mu.Lock()
+			if b.time.now() >= rest[0].end && rest[0].state != Free {
+				b.expire(rest[0])
+			}
+			l := rest[0].lease()
+			b.mu.Unlock()
+			if !yield(l) {
+				return
+			}
+		}
+	}
+}
+
+// Stats are numbers of addresses.
+type Stats struct{ Active, Free, Abandoned, Offered int }
+
+// Stats counts. Free are those that had an owner.
+func (b *Book) Stats() Stats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for now := b.time.now(); b.sweepOne(now); {
+	}
+	return Stats{Active: b.counts[Active], Free: b.counts[Free], Abandoned: b.counts[Abandoned], Offered: len(b.held)}
+}

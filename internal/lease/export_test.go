@@ -1,0 +1,26 @@
+package lease
+
+import (
+	"errors"
+	"net/netip"
+)
+
+// Canonical reads a lease's record and writes it again; ok is false for a record that no Book writes.
+func Canonical(record []byte) (again []byte, l Lease, ok bool) {
+	r, err := parseLease(record)
+	if err != nil {
+		return nil, l, false
+	}
+	e := entry{addr: r.addr, state: r.state, start: r.start, end: r.end, facts: r.facts}
+	return appendLease(nil, e.addr, e.state, e.start, e.end, e.facts), e.lease(), true
+}
+
+// Replays reads records as a start does, which must not panic.
+func Replays(records ...[]byte) error {
+	b := &Book{entries: map[netip.Addr]*entry{}, owners: map[string]*entry{}, held: map[string]*entry{}, notes: map[string]bool{}}
+	var err error
+	for _, r := range records {
+		err = errors.Join(err, b.replay(r))
+	}
+	return err
+}

@@ -1,0 +1,261 @@
+package lease
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// Why an address is not lent.
+var (
+	ErrExhausted = errors.New("no address is free")
+	ErrOutside   = errors.New("the address is in no pool of the client's")
+	ErrTaken     = errors.New("the address is somebody else's")
+	ErrOther     = errors.New("the client has another address")
+)
+
+// Offer reserves an address for a while and tells it: the one that the client has, was offered, or had last; or the wanted
+// one, which may be invalid; or the lowest that nobody has had; or the one that has been free for the longest time. Pools
+// are asked in their order. It writes nothing.
+func (b *Book) Offer(owner string, want netip.Addr, from ...*Pool) (netip.Addr, error) {
+	if owner == "" || len(owner) > MaxField {
+		return netip.Addr{}, errNoOwner
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.time.now()
+	b.sweep(now)
+	e := b.choose(owner, want, now, from)
+	if e == nil {
+		return netip.Addr{}, ErrExhausted
+	}
+	b.hold(e, owner, now)
+	b.tell(Offered, e)
+	return e.addr, nil
+}
+
+// choose is the entry for a client, whether it has a record or not; nil: there is none.
+func (b *Book) choose(owner string, want netip.Addr, now int64, from []*Pool) *entry {
+	if e := b.owners[owner]; e != nil && among(e.pool, from) && e.lendable(owner, now) {
+		return e
+	}
+	if e := b.held[owner]; e != nil && among(e.pool, from) && e.lendable(owner, now) {
+		return e
+	}
+	if p := poolOf(want, from); p != nil {
+		if e := b.at(want, p, now); e.lendable(owner, now) {
+			return e
+		}
+	}
+	for {
+		for _, p := range from {
+			if a, ok := p.fresh(b.entries); ok {
+				return b.at(a, p, now)
+			}
+		}
+		var oldest *entry
+		for _, p := range from {
+			if e := p.available.first(); e != nil && (oldest == nil || e.before(oldest)) {
+				oldest = e
+			}
+		}
+		if oldest != nil || !b.sweepOne(now) {
+			return oldest
+		}
+	}
+}
+
+func among(p *Pool, from []*Pool) bool {
+	for _, f := range from {
+		if f == p {
+			return p != nil
+		}
+	}
+	return false
+}
+
+func poolOf(a netip.Addr, from []*Pool) *Pool {
+	for _, p := range from {
+		if a.IsValid() && p.addrs.contains(a) {
+			return p
+		}
+	}
+	return nil
+}
+
+// at is the entry of an address. One that is new must be held or set by the caller.
+func (b *Book) at(a netip.Addr, p *Pool, now int64) *entry {
+	e := b.entries[a]
+	if e != nil && e.held != nil && e.held.until <= now {
+		b.withdraw(e)
+		e = b.entries[a]
+	}
+	if e == nil {
+		e = &entry{addr: a, pool: p, place: outside}
+		b.entries[a] = e
+	}
+	return e
+}
+
+// lendable tells whether nobody else has the address, nor was offered it.
+func (e *entry) lendable(owner string, now int64) bool {
+	if e.held != nil && e.held.owner != owner && e.held.until > now {
+		return false
+	}
+	return e.state == Free || e.end <= now || e.state == Active && e.facts.owner() == owner
+}
+
+// Commit lends an address that the client asks for, if it is free or the client's, and if the client is offered it or
+// has no other one. It tells for how long, in whole seconds, which is shorter than what is asked for where the lease is
+// young: a client that asks again before a quarter has passed is answered from what is on stable storage, and nothing
+// is written.
+//
+// Done is called once, now or later, if the error is nil; with nil it says that the lease is on stable storage, and only
+// then may the client hear of it.
+func (b *Book) Commit(c Client, a netip.Addr, ask time.Duration, done func(error), from ...*Pool) (time.Duration, error) {
+	f, err := factsOf(&c)
+	if err != nil {
+		return 0, err
+	}
+	granted, written, err := b.commit(c.Owner, f, a, int64(ask/time.Second), done, from)
+	switch {
+	case err != nil && written:
+		done(err) // it is in the memory only, so the address stays the client's
+		return granted, nil
+	case err != nil:
+		return 0, err
+	case !written:
+		done(nil)
+	}
+	return granted, nil
+}
+
+// commit tells whether there was something to write.
+func (b *Book) commit(owner string, f facts, a netip.Addr, seconds int64, done func(error), from []*Pool) (granted time.Duration, write bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now, stepped := b.time.check()
+	if stepped {
+		_ = b.journal.Append(b.time.last.append(nil), nil) // what cannot be written the next snapshot has
+	}
+	b.sweep(now)
+	p := poolOf(a, from)
+	if p == nil {
+		return 0, false, ErrOutside
+	}
+	if e := b.entries[a]; e != nil && e.held != nil && e.held.until <= now {
+		b.withdraw(e)
+	}
+	e, last := b.entries[a], b.owners[owner]
+	moves := last != nil && last != e && last.state == Active && last.end > now
+	switch {
+	case e != nil && !e.lendable(owner, now):
+		return 0, false, ErrTaken
+	case moves && (e == nil || b.held[owner] != e):
+		return 0, false, ErrOther
+	case e == nil:
+		e = b.at(a, p, now)
+	case e.state == Active && e.facts == f && e.durable == e.version && e.young(now) && e.end-now-1 <= seconds:
+		b.drop(e)
+		return time.Duration(e.end-now-1) * time.Second, false, nil
+	}
+	if moves {
+		b.set(last, Free, last.facts, last.start, now)
+		_ = b.log(last, nil) // if it is lost, the owner has two addresses until the first ends
+	}
+	if other := b.held[owner]; other != nil && other != e {
+		b.withdraw(other)
+	}
+	end := now + seconds + 1 // one more than the client is told, since now was rounded down
+	if e.state == Active && e.facts.owner() == owner {
+		end = max(end, e.end) // if this is not written, the client goes on by what it was told before
+	}
+	b.set(e, Active, f, now, end)
+	return time.Duration(seconds) * time.Second, true, b.log(e, done)
+}
+
+// young tells whether less than a quarter of a lease has passed.
+func (e *entry) young(now int64) bool { return (now-e.start)*4 < e.end-e.start && e.end > now+1 }
+
+// Withdraw takes back what a client was offered.
+func (b *Book) Withdraw(owner string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.held[owner]; e != nil {
+		b.withdraw(e)
+	}
+}
+
+// Release ends a client's lease of an address; false: it has none. The client gets the address again if it asks in time.
+func (b *Book) Release(owner string, a netip.Addr) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.time.now()
+	b.sweep(now)
+	e := b.entries[a]
+	if e == nil || e.state != Active || e.end <= now || e.facts.owner() != owner {
+		return false
+	}
+	b.set(e, Free, e.facts, e.start, now)
+	_ = b.log(e, nil) // if it is lost, the address stays reserved
+	b.tell(Released, e)
+	return true
+}
+
+// Decline quarantines an address that a client was offered or lent, and found in use; false: it was not.
+func (b *Book) Decline(owner string, a netip.Addr) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.time.now()
+	b.sweep(now)
+	e := b.entries[a]
+	if e == nil || b.held[owner] != e && (e.state != Active || e.end <= now || e.facts.owner() != owner) {
+		return false
+	}
+	b.set(e, Abandoned, "", now, now+int64(b.config.Quarantine/time.Second)+1)
+	_ = b.log(e, nil) // if it is lost, another client will find out
+	b.tell(Declined, e)
+	return true
+}
+
+// Adopt takes in a lease that was made elsewhere and ends, or ended, at an instant of the wall's clock. It is false, and
+// nothing changes, if the address or the owner is known already.
+func (b *Book) Adopt(c Client, a netip.Addr, end time.Time) (bool, error) {
+	f, err := factsOf(&c)
+	if err != nil {
+		return false, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.entries[a] != nil || b.owners[c.Owner] != nil || !a.IsValid() {
+		return false, nil
+	}
+	now, state := b.time.now(), Active
+	until := end.Add(-b.time.last.skew).Unix() + 1
+	if until <= now {
+		state = Free
+	}
+	e := b.at(a, poolOf(a, b.pools), now)
+	b.set(e, state, f, min(now, until), until)
+	return true, b.log(e, nil)
+}
+
+// Note makes a text durable that Noted will tell of, together with all that was done before.
+func (b *Book) Note(text string) error {
+	written := make(chan error, 1)
+	b.mu.Lock()
+	b.notes[text] = true
+	err := b.journal.Append(append([]byte{kindNote}, text...), func(err error) { written <- err })
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return <-written
+}
+
+// Noted tells whether Note was given a text.
+func (b *Book) Noted(text string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.notes[text]
+}
