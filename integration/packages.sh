@@ -43,6 +43,7 @@ if [ "$1" = test ]; then
 	need tftp-hpa tftp
 	need dnsmasq-base dnsmasq
 	need strace strace
+	need sqlite3 sqlite3
 	need isolinux /usr/lib/ISOLINUX/isolinux.bin
 	need syslinux-common /usr/lib/syslinux/modules/bios/ldlinux.c32
 	need xorriso xorriso

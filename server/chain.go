@@ -66,6 +66,7 @@ func NewChain(c *Config, byName map[string]*plugins.Plugin) (*Chain, error) {
 			}
 		}
 	}
+	ch.Admit(stockTakes())
 	return ch, problems.Err()
 }
 

@@ -146,9 +146,9 @@ func TestAPrivateChainTouchesNoLeaseAndDoesNotSleep(t *testing.T) {
 	dir := filepath.Dir(c.Path)
 	t.Chdir(dir)
 	var heard []string
-	ch, leftOut, err := server.Private{Scratch: t.TempDir(), Heard: func(_ logrus.Level, text string) { heard = append(heard, text) }}.Chain(c)
-	if err != nil || len(leftOut) > 0 {
-		t.Fatal(err, leftOut)
+	ch, err := server.Private{Scratch: t.TempDir(), Heard: func(_ logrus.Level, text string) { heard = append(heard, text) }}.Chain(c)
+	if err != nil {
+		t.Fatal(err)
 	}
 	reply, err := ch.Answer4(asks(t, dhcpv4.MessageTypeDiscover), nil)
 	if err != nil {

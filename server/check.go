@@ -67,10 +67,7 @@ func (f *Findings) setUp(at conf.Pos, section string, plugin *plugins.Plugin, p 
 	default:
 		f.Warnings.Add(at, "%s: plugin %s does not serve this family, and is left out; remove the line", section, p.Name)
 	}
-	switch {
-	case errors.Is(err, ErrLeftOut):
-		f.Warnings.Add(at, "%s: plugin %s: %v", section, p.Name, ErrLeftOut)
-	case err != nil:
+	if err != nil {
 		text := err.Error()
 		if len(args) > 0 { // a copy
 			text = strings.ReplaceAll(text, args[0], p.Args[0])

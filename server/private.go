@@ -1,7 +1,6 @@
 package server
 
 import (
-	"errors"
 	"io"
 	"net"
 	"slices"
@@ -28,9 +27,9 @@ type Private struct {
 // Quiet discards what CoreDHCP and its plugins log.
 func Quiet() { logger.GetLogger("netbootctl").Logger.SetOutput(io.Discard) }
 
-// Chain is the chain of c. own are plugins of ours, which keep no state. leftOut says which plugins this build lacks.
+// Chain is the chain of c. own are plugins of ours, which keep no state.
 // One such chain can exist at a time: stock plugins keep their settings in package variables.
-func (p Private) Chain(c *Config, own ...*plugins.Plugin) (ch *Chain, leftOut []error, err error) {
+func (p Private) Chain(c *Config, own ...*plugins.Plugin) (*Chain, error) {
 	// CoreDHCP's logger is one for all its plugins.
 	Quiet()
 	stock := logger.GetLogger("netbootctl")
@@ -44,19 +43,20 @@ func (p Private) Chain(c *Config, own ...*plugins.Plugin) (ch *Chain, leftOut []
 		case plugin.Name == "sleep", p.OnlyBoot && plugin.Name != "server_id":
 			byName[plugin.Name] = passing(plugin)
 		default:
-			byName[plugin.Name] = onCopies(plugin, p.Scratch, &leftOut)
+			byName[plugin.Name] = onCopies(plugin, p.Scratch)
 		}
 	}
 	for _, plugin := range own {
 		byName[plugin.Name] = plugin
 	}
-	if ch, err = NewChain(c, byName); err != nil {
-		return nil, nil, err
+	ch, err := NewChain(c, byName)
+	if err != nil {
+		return nil, err
 	}
 	if p.OnlyBoot {
 		ch.four = slices.Insert(ch.four, 0, link[handler.Handler4]{Link{Plugin: "a lease"}, lend4, ordinary})
 	}
-	return ch, leftOut, nil
+	return ch, nil
 }
 
 // logHook hears what a logger logs.
@@ -94,16 +94,11 @@ func lend4(_, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 }
 
 // onCopies is p, a stock plugin, kept from files that the daemon uses.
-func onCopies(p *plugins.Plugin, scratch string, leftOut *[]error) *plugins.Plugin {
+func onCopies(p *plugins.Plugin, scratch string) *plugins.Plugin {
 	w := &plugins.Plugin{Name: p.Name}
 	if p.Setup4 != nil {
 		w.Setup4 = func(args ...string) (handler.Handler4, error) {
-			h, err := setUpOnCopies(p.Name, p.Setup4, args, scratch)
-			if errors.Is(err, ErrLeftOut) {
-				*leftOut = append(*leftOut, ErrLeftOut)
-				return pass4, nil
-			}
-			return h, err
+			return setUpOnCopies(p.Name, p.Setup4, args, scratch)
 		}
 	}
 	if p.Setup6 != nil {

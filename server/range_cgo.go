@@ -5,6 +5,9 @@ package server
 import (
 	"github.com/coredhcp/coredhcp/plugins"
 	rangeplugin "github.com/coredhcp/coredhcp/plugins/range"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-func rangePlugin() *plugins.Plugin { return &rangeplugin.Plugin }
+func rangePlugin(prometheus.Registerer) *plugins.Plugin { return &rangeplugin.Plugin }
+
+func stockTakes() map[string]Messages { return nil }

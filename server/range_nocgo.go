@@ -3,13 +3,17 @@
 package server
 
 import (
-	"github.com/coredhcp/coredhcp/handler"
 	"github.com/coredhcp/coredhcp/plugins"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/coredhcp-netboot/suite/plugins/pool"
 )
 
-// rangePlugin says what to do where the plugin, which keeps its leases in sqlite, could not be built in.
-func rangePlugin() *plugins.Plugin {
-	return &plugins.Plugin{Name: "range", Setup4: func(...string) (handler.Handler4, error) {
-		return nil, ErrLeftOut
-	}}
+// rangePlugin is ours, since CoreDHCP's keeps its leases in sqlite, which is C.
+func rangePlugin(r prometheus.Registerer) *plugins.Plugin {
+	p := pool.New(pool.Env{Metrics: r})
+	return &p
 }
+
+// stockTakes tells which plugins of Stock take more than ordinary messages.
+func stockTakes() map[string]Messages { return map[string]Messages{"range": Decline} }

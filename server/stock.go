@@ -1,8 +1,6 @@
 package server
 
 import (
-	"errors"
-
 	"github.com/coredhcp/coredhcp/plugins"
 	"github.com/coredhcp/coredhcp/plugins/autoconfigure"
 	"github.com/coredhcp/coredhcp/plugins/dns"
@@ -18,16 +16,17 @@ import (
 	serverid "github.com/coredhcp/coredhcp/plugins/serverid"
 	"github.com/coredhcp/coredhcp/plugins/sleep"
 	"github.com/coredhcp/coredhcp/plugins/staticroute"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-// ErrLeftOut is what the plugin range says in a build without cgo.
-var ErrLeftOut = errors.New("range was left out of this build, because it needs cgo; install a C compiler and build with CGO_ENABLED=1")
+// Stock are CoreDHCP's own; range is ours in a build without cgo.
+func Stock() []*plugins.Plugin { return StockCounted(nil) }
 
-// Stock are CoreDHCP's own; rangePlugin depends on cgo.
-func Stock() []*plugins.Plugin {
+// StockCounted is Stock with the metrics of what has any in r.
+func StockCounted(r prometheus.Registerer) []*plugins.Plugin {
 	return []*plugins.Plugin{
 		&autoconfigure.Plugin, &dns.Plugin, &file.Plugin, &ipv6only.Plugin, &leasetime.Plugin, &mtu.Plugin, &nbp.Plugin,
-		&netmask.Plugin, &prefix.Plugin, rangePlugin(), &router.Plugin, &searchdomains.Plugin, &serverid.Plugin,
+		&netmask.Plugin, &prefix.Plugin, rangePlugin(r), &router.Plugin, &searchdomains.Plugin, &serverid.Plugin,
 		&sleep.Plugin, &staticroute.Plugin,
 	}
 }

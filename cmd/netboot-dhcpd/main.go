@@ -122,7 +122,7 @@ func run(f flags) error {
 	log.Logger.SetLevel(logrus.ErrorLevel) // nobody needs a line for each plugin that exists
 
 	registry := daemon.NewRegistry()
-	all := server.Stock()
+	all := server.StockCounted(registry)
 	names := []string{"boot"}
 	for _, p := range all {
 		names = append(names, p.Name)

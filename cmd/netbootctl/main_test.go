@@ -86,7 +86,7 @@ func TestCheckPassesOnTheShippedConfigurationAlsoWithoutCgo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for cgo, want := range map[string]string{"0": "range was left out of this build", "1": "no mistakes"} {
+	for _, cgo := range []string{"0", "1"} {
 		path := filepath.Join(dir, "netbootctl"+cgo)
 		cmd := exec.Command("go", "build", "-o", path, ".")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
@@ -94,7 +94,7 @@ func TestCheckPassesOnTheShippedConfigurationAlsoWithoutCgo(t *testing.T) {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		out, err := exec.Command(path, "check", "-c", filepath.Join(dir, "config.example.yml")).CombinedOutput()
-		if err != nil || !strings.Contains(string(out), want) || !strings.Contains(string(out), "no mistakes") {
+		if err != nil || !strings.Contains(string(out), "no mistakes") {
 			t.Errorf("CGO_ENABLED=%s: %v\n%s", cgo, err, out)
 		}
 	}

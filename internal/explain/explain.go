@@ -91,10 +91,7 @@ func (s *Server) setUp(o Options) error {
 		Log: logrus.NewEntry(quiet), Map: o.Map, Local6: local6,
 		Decided: func(d boot.Decision) { s.decisions = append(s.decisions, d) },
 	})
-	chain, leftOut, err := server.Private{Scratch: s.scratch, OnlyBoot: o.OnlyBoot, Heard: s.heard}.Chain(s.config, &plugin)
-	for _, why := range leftOut {
-		s.Notes = append(s.Notes, why.Error())
-	}
+	chain, err := server.Private{Scratch: s.scratch, OnlyBoot: o.OnlyBoot, Heard: s.heard}.Chain(s.config, &plugin)
 	s.chain = chain
 	return err
 }

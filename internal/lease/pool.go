@@ -15,8 +15,8 @@ func (r Range) contains(a netip.Addr) bool {
 	return a.BitLen() == r.First.BitLen() && !a.Less(r.First) && !r.Last.Less(a)
 }
 
-// size is how many addresses there are; more than fit are told as so many.
-func (r Range) size() uint64 {
+// Size is how many addresses there are; more than fit are told as so many.
+func (r Range) Size() uint64 {
 	first, last := r.First.As16(), r.Last.As16()
 	high := binary.BigEndian.Uint64(last[:8]) - binary.BigEndian.Uint64(first[:8])
 	low := binary.BigEndian.Uint64(last[8:]) - binary.BigEndian.Uint64(first[8:])
@@ -62,7 +62,7 @@ func (b *Book) NewPool(addrs Range) (*Pool, error) {
 }
 
 // Size is how many addresses the pool has.
-func (p *Pool) Size() uint64 { return p.addrs.size() }
+func (p *Pool) Size() uint64 { return p.addrs.Size() }
 
 // skip moves next behind addresses that are known already.
 func (p *Pool) skip(entries map[netip.Addr]*entry) {
