@@ -194,17 +194,6 @@ func TestNoConfigurationAnywhereIsExplained(t *testing.T) {
 	}
 }
 
-func TestBuildWithoutCgoSaysThatRangeIsLeftOut(t *testing.T) {
-	dir := files(t, map[string]string{
-		"config.yml": config("127.0.0.1:0", "server_id: 192.0.2.1", "range: l 192.0.2.2 192.0.2.3 1h", "boot: boot.yml"), "boot.yml": goodMap,
-	})
-	got := fails(t, "0", dir)
-	want := "server4: plugin range: range was left out of this build, because it needs cgo; install a C compiler and build with CGO_ENABLED=1"
-	if !strings.Contains(got, want) {
-		t.Errorf("says:\n%s\nnot: %s", got, want)
-	}
-}
-
 // A running daemon, and what it logs.
 type daemon struct {
 	t    *testing.T
