@@ -408,11 +408,17 @@ func TestUdhcpcTakesAndReleasesALease(t *testing.T) {
 	s := &leaseSite{t: t, space: host, dir: dir}
 	s.start()
 	got := filepath.Join(dir, "got")
-	for range 2 {
-		client := laptop.Command("busybox", "udhcpc", "-i", "eth0", "-f", "-n", "-q", "-R", "-t", "10", "-T", "1", "-s", filepath.Join(dir, "lease.sh"))
+	lines := func() int { b, _ := os.ReadFile(got); return bytes.Count(b, []byte("\n")) }
+	for n := range 2 {
+		client := laptop.Command("busybox", "udhcpc", "-i", "eth0", "-f", "-R", "-t", "10", "-T", "1", "-s", filepath.Join(dir, "lease.sh"))
 		client.Env = append(os.Environ(), "LEASE="+got)
-		if out, err := client.CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
+		running, err := laptop.Start(client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.until("it has a lease", func() bool { return lines() == n+1 })
+		if err := running.Stop(); err != nil {
+			t.Fatal(err)
 		}
 		s.until("it is released", func() bool {
 			return strings.Contains(page(filepath.Join(dir, "m.sock"), "/metrics"), `netboot_range_leases{range="192.0.2.100-192.0.2.101",state="free"} 1`)
