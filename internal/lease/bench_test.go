@@ -2,6 +2,7 @@ package lease_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"iter"
 	"net/netip"
 	"runtime"
@@ -39,10 +40,9 @@ func openDir(b *testing.B, path string) (*lease.Book, *lease.Pool, func()) {
 		b.Fatal(err)
 	}
 	return book, pool, func() {
-		if err := book.Close(); err != nil {
+		if err := errors.Join(book.Close(), dir.Close()); err != nil {
 			b.Fatal(err)
 		}
-		dir.Close()
 	}
 }
 
@@ -93,7 +93,6 @@ func BenchmarkBareGroupCommit(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer dir.Close()
 	j, err := journal.Open(journal.Config{
 		FS: dir, Replay: func([]byte) error { return nil }, CompactAt: 1 << 40,
 		Snapshot: func() iter.Seq[[]byte] { return func(func([]byte) bool) {} },
@@ -107,7 +106,7 @@ func BenchmarkBareGroupCommit(b *testing.B) {
 			b.Fatal(err)
 		}
 	})
-	if err := j.Close(); err != nil {
+	if err := errors.Join(j.Close(), dir.Close()); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -150,7 +149,7 @@ func BenchmarkRestart200000(b *testing.B) {
 	}
 	all.Wait()
 	end()
-	book, pool = nil, nil
+	book = nil
 	heap := func() uint64 {
 		runtime.GC()
 		var m runtime.MemStats

@@ -117,8 +117,9 @@ func (f facts) valid() bool {
 	if f == "" {
 		return true
 	}
-	rest, ok := f, true
+	rest := f
 	for range 6 {
+		var ok bool
 		if _, rest, ok = rest.cut(); !ok {
 			return false
 		}

@@ -33,6 +33,7 @@ const (
 	maxFrame   = overhead + maxPayload + MaxRecord + binary.MaxVarintLen64
 )
 
+//nolint:gochecknoglobals // a table
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // header begins a file.

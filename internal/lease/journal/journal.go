@@ -183,7 +183,7 @@ const renewEvery = 200 * time.Millisecond
 // commit writes a batch and tells everybody. After a failed write or sync nobody knows what the file holds (the kernel
 // forgets a page that it could not write), so the next records go into a new file.
 func (j *Journal) commit(b *batch, sync bool) {
-	if b.empty() && !(sync && j.file.unsynced) {
+	if b.empty() && (!sync || !j.file.unsynced) {
 		return
 	}
 	began := time.Now()

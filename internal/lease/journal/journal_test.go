@@ -330,7 +330,9 @@ func TestOnlyOneProcessUsesADirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again.Close()
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestARealDirectoryIsReadAgainAndCompacted(t *testing.T) {

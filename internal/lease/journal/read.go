@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -38,7 +39,7 @@ func read(name string, f File, each func([]byte) error) (content, error) {
 		return content{}, err
 	}
 	b := make([]byte, size)
-	if n, err := f.ReadAt(b, 0); err != nil && (err != io.EOF || int64(n) < size) {
+	if n, err := f.ReadAt(b, 0); err != nil && (!errors.Is(err, io.EOF) || int64(n) < size) {
 		return content{}, err
 	}
 	c := content{header: h, end: headerSize, next: 1}
