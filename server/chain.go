@@ -107,14 +107,19 @@ func setUp[H any, S ~func(args ...string) (H, error)](setup S, args []string) (h
 	return setup(args...)
 }
 
-// panicError is a plugin's panic over one packet.
+// panicError is a panic over one packet: a plugin's, or one of what follows the chain.
 type panicError struct {
 	Link
 	value string
 	stack string
 }
 
-func (e *panicError) Error() string { return fmt.Sprintf("plugin %s panicked: %s", e.Plugin, e.value) }
+func (e *panicError) Error() string {
+	if e.Plugin == "" {
+		return "panicked: " + e.value
+	}
+	return fmt.Sprintf("plugin %s panicked: %s", e.Plugin, e.value)
+}
 
 // dropError says why no plugin was asked, or no reply made.
 type dropError struct {

@@ -96,6 +96,22 @@ func TestAPluginThatPanicsCostsOnePacket(t *testing.T) {
 	}
 }
 
+func TestAReplyThatCannotBeWrittenCostsOnePacket(t *testing.T) {
+	half := &plugins.Plugin{Name: "half", Setup6: func(...string) (handler.Handler6, error) {
+		return func(_, resp dhcpv6.DHCPv6) (dhcpv6.DHCPv6, bool) {
+			resp.AddOption(nil)
+			return resp, false
+		}, nil
+	}}
+	o := open(t, Options{Workers: 1}, nil, half)
+	o.accept(solicit(t), o.six, relayed())
+	o.accept(solicit(t), o.six, relayed())
+	o.work()
+	if n := testutil.ToFloat64(o.drops.counted.WithLabelValues("panic", "")); n != 2 || o.sent.count != 0 {
+		t.Errorf("%v panics counted, %d replies", n, o.sent.count)
+	}
+}
+
 func TestAReplyIsHeldUntilItsLeaseIsOnDiskAndNoWorkerWaits(t *testing.T) {
 	var mu sync.Mutex
 	var commits []func(error)

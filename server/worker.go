@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -45,7 +46,13 @@ func (w *worker) run() {
 	}
 }
 
-func (w *worker) serve(p *packet) error {
+// serve has a packet answered. A panic over it, as over a reply that a plugin left half made, costs this packet alone.
+func (w *worker) serve(p *packet) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &panicError{value: fmt.Sprint(r), stack: string(debug.Stack())}
+		}
+	}()
 	if p.via.six {
 		return w.serve6(p)
 	}
