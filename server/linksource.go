@@ -1,10 +1,12 @@
 package server
 
 import (
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/net/bpf"
@@ -107,14 +109,38 @@ func (s *linkSource) hand(e *Engine, c *conn, packet []byte, from unix.Sockaddr)
 		e.drops.count(dropMalformed)
 		return
 	}
-	if !s.addr.IsUnspecified() && local.Addr() != s.addr && local.Addr() != broadcast4.Addr() {
+	now := e.interfaces.now.Load()
+	ifi := now.byIndex[link.Ifindex]
+	if !s.takes(local.Addr(), now.ours, ifi.Addresses) {
 		return
 	}
-	f := request.Facts{
-		Interface: e.interfaces.now.Load().byIndex[link.Ifindex], Peer: peer, Local: local, Arrived: time.Now(),
-	}
+	f := request.Facts{Interface: ifi, Peer: peer, Local: local, Arrived: time.Now()}
 	e.accept(payload, c, &f)
 	e.wake()
+}
+
+// takes tells a destination that a socket would hear: one of this host's addresses, or a broadcast on the link. What
+// this host only forwards, such as a relay's requests to a server behind it, passes by here too.
+func (s *linkSource) takes(to netip.Addr, ours map[netip.Addr]bool, link []netip.Prefix) bool {
+	switch {
+	case to == broadcast4.Addr():
+		return true
+	case !s.addr.IsUnspecified():
+		return to == s.addr
+	case ours[to]:
+		return true
+	}
+	return slices.ContainsFunc(link, func(p netip.Prefix) bool { return p.Bits() < 31 && to == lastOf(p) })
+}
+
+// lastOf is the address of a network's broadcast; invalid for IPv6.
+func lastOf(p netip.Prefix) netip.Addr {
+	if !p.Addr().Is4() {
+		return netip.Addr{}
+	}
+	a := p.Addr().As4()
+	host := uint32(uint64(1)<<(32-p.Bits()) - 1)
+	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, binary.BigEndian.Uint32(a[:])|host)))
 }
 
 // routed sends a reply past the UDP socket that another process has: what goes to a link as a frame, the rest through
