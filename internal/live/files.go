@@ -61,6 +61,10 @@ func firstLink(path string) (next, link string) {
 	return path, ""
 }
 
+// mostHashed is the longest file whose bytes are looked at: no table is longer than a fraction of it. Of a longer one, such
+// as an image of a disk among the scripts, size and time must do, since it would be read at each look.
+const mostHashed = 64 << 20
+
 // fingerprint tells one content of a file, or of a directory's files, from another. What a directory has below it, and
 // hidden files, in which editors and copies keep what is not finished, do not count.
 func fingerprint(path string) (sum [sha256.Size]byte, err error) {
@@ -94,6 +98,14 @@ func add(h io.Writer, path string) error {
 		return err
 	}
 	defer f.Close()
-	_, err = io.Copy(h, f)
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() > mostHashed {
+		_, err = fmt.Fprintf(h, "%d %d", info.Size(), info.ModTime().UnixNano())
+		return err
+	}
+	_, err = io.Copy(h, io.LimitReader(f, mostHashed))
 	return err
 }

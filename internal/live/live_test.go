@@ -378,6 +378,45 @@ func TestADirectoryOfFilesIsReadAgainWhenOneChangesComesOrGoes(t *testing.T) {
 }
 
 // A Kubernetes volume: the files are links through ..data, which is switched.
+func TestAGiantFileAmongTheOthersIsNotReadThrough(t *testing.T) {
+	dir := t.TempDir()
+	image, err := os.Create(filepath.Join(dir, "disk.img"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer image.Close()
+	resize := func(size int64) {
+		if err := image.Truncate(size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resize(1 << 40) // to read so many zeros takes many minutes
+	log, _ := logtest.NewNullLogger()
+	r := live.NewReloader(log, nil)
+	read := make(chan struct{}, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		r.Add(dir, func() error { read <- struct{}{}; return nil })
+		ended <- r.Run(ctx)
+	}()
+	within := func(what string, c <-chan struct{}) {
+		t.Helper()
+		select {
+		case <-c:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s takes for ever", what)
+		}
+	}
+	within("the first look", r.Ready())
+	resize(1<<40 + 1)
+	within("to see the change", read)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestADirectoryOfLinksIsReadAgainWhenTheyLeadElsewhere(t *testing.T) {
 	d := newDesk(t, func(dir string) string {
 		for _, generation := range []string{"1", "2"} {
