@@ -50,6 +50,9 @@ func bind(addr net.UDPAddr, six, shared bool) (*conn, error) {
 		unix.Close(fd)
 		return nil, err
 	}
+	if err := c.wrap(fd); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 
@@ -102,12 +105,14 @@ func prepare(fd int, addr net.UDPAddr, six, shared bool) (*conn, error) {
 	if err := unix.Bind(fd, sa); err != nil {
 		return nil, err
 	}
-	return c, c.wrap(fd)
+	return c, nil
 }
 
-// wrap hands the descriptor to the runtime's poller.
+// wrap hands the descriptor to the runtime's poller. It is closed also on an error: a file that was forgotten would be
+// closed much later, when its number may be another one's.
 func (c *conn) wrap(fd int) (err error) {
 	f := os.NewFile(uintptr(fd), "udp")
+	defer f.Close()
 	if c.udp, err = net.FilePacketConn(f); err != nil { // it duplicates the descriptor
 		return err
 	}
@@ -121,7 +126,7 @@ func (c *conn) wrap(fd int) (err error) {
 	if err != nil {
 		return errors.Join(err, c.udp.Close())
 	}
-	return f.Close()
+	return nil
 }
 
 // join makes the socket hear a multicast group on the interfaces named; those that have gone are passed over.
