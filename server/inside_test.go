@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"hash/maphash"
 	"io"
 	"net"
@@ -124,4 +125,13 @@ func (o *office) work() {
 // relayed is what is known of a request that a relay sent.
 func relayed() *request.Facts {
 	return &request.Facts{Interface: eth0, Peer: relay, Local: asked, Arrived: time.Now()}
+}
+
+// ListInterfaces lists this host's interfaces; has is an address that must be among theirs.
+func ListInterfaces(has netip.Addr) error {
+	s, err := takeSnapshot()
+	if err == nil && !s.ours[has] {
+		err = fmt.Errorf("%s is missing", has)
+	}
+	return err
 }

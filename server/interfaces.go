@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync/atomic"
@@ -45,16 +46,30 @@ func newInterfaces(log *logrus.Entry) (*interfaces, error) {
 	return i, nil
 }
 
+// listTries bounds the lists that the kernel is asked for while it changes them.
+const listTries = 10
+
+// whole asks for a list again that was interrupted by a change. The last try is taken as it is, since each change has an
+// event of its own, after which all is listed again.
+func whole[T any](list func() ([]T, error)) (all []T, err error) {
+	for range listTries {
+		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
 func takeSnapshot() (*snapshot, error) {
 	s := &snapshot{
 		byIndex: map[int]request.Interface{}, byName: map[string]int{}, ours: map[netip.Addr]bool{},
 		next: make(chan struct{}),
 	}
-	links, err := netlink.LinkList()
+	links, err := whole(netlink.LinkList)
 	if err != nil {
 		return nil, err
 	}
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, err
 	}
