@@ -25,7 +25,7 @@ func (ch *Chain) AnswerFrom4(data []byte, f request.Facts, heard Step) ([]byte, 
 }
 
 func (ch *Chain) answer4(data []byte, f *request.Facts, heard Step) ([]byte, error) {
-	req, err := dhcpv4.FromBytes(data)
+	req, err := decode4(data)
 	if err != nil {
 		return nil, fmt.Errorf("cannot be read: %w", err)
 	}

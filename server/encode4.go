@@ -133,7 +133,7 @@ func appendHeader4(dst []byte, req, resp *dhcpv4.DHCPv4) []byte {
 	}
 	address := resp.ClientHWAddr
 	if len(address) > 0 && len(req.ClientHWAddr) == len(address) && &req.ClientHWAddr[0] == &address[0] {
-		address = address[:min(16, cap(address))] // dhcpv4.FromBytes read all 16 bytes, and shows those that count
+		address = address[:min(16, cap(address))] // decode4 read all 16 bytes, and shows those that count
 	}
 	copy(h[28:44], address)
 	copy(h[44:44+snameLength], resp.ServerHostName)

@@ -28,7 +28,7 @@ func NewReply4(req *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, Messages, error) {
 		}
 	}
 	kind := ordinary
-	switch t := req.MessageType(); {
+	switch t := messageType(req); {
 	case t == dhcpv4.MessageTypeDiscover:
 		setType(resp, dhcpv4.MessageTypeOffer)
 	case t == dhcpv4.MessageTypeRequest, t == dhcpv4.MessageTypeInform:
@@ -52,7 +52,7 @@ func setType(resp *dhcpv4.DHCPv4, t dhcpv4.MessageType) {
 // table 3), and an old BOOTP client takes the first reply for its own, so that one without an address is none.
 func answerable(req, resp *dhcpv4.DHCPv4, kind Messages) bool {
 	switch {
-	case req.MessageType() == dhcpv4.MessageTypeRelease, kind == Decline:
+	case messageType(req) == dhcpv4.MessageTypeRelease, kind == Decline:
 		return false
 	case kind == BOOTP:
 		return isSet(resp.YourIPAddr) || isSet(req.ClientIPAddr)

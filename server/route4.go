@@ -40,7 +40,7 @@ type route struct {
 func route4(req, resp *dhcpv4.DHCPv4, f *request.Facts, ours map[netip.Addr]bool) route {
 	r := route{link: f.Interface.Index}
 	giaddr, ciaddr, yiaddr := addr4(req.GatewayIPAddr), addr4(req.ClientIPAddr), addr4(resp.YourIPAddr)
-	nak := resp.MessageType() == dhcpv4.MessageTypeNak
+	nak := messageType(resp) == dhcpv4.MessageTypeNak
 	switch {
 	case isHost(giaddr):
 		r.to, r.link = netip.AddrPortFrom(giaddr, relayPort(req, f)), 0

@@ -61,7 +61,7 @@ func (w *worker) serve(p *packet) (err error) {
 
 // serve4 makes a reply of a request, and has it sent or held.
 func (w *worker) serve4(p *packet) error {
-	req, err := dhcpv4.FromBytes(p.data)
+	req, err := decode4(p.data)
 	if err != nil {
 		return &dropError{dropMalformed, err.Error()}
 	}
