@@ -74,11 +74,3 @@ func untilNUL(b []byte) string {
 	}
 	return string(b)
 }
-
-// messageType is m.MessageType in no allocation.
-func messageType(m *dhcpv4.DHCPv4) dhcpv4.MessageType {
-	if v := m.Options[dhcpv4.OptionDHCPMessageType.Code()]; len(v) == 1 {
-		return dhcpv4.MessageType(v[0])
-	}
-	return dhcpv4.MessageTypeNone
-}

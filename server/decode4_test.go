@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/coredhcp-netboot/suite/internal/netboot"
 )
 
 // decodesAlike compares with the library: values, which of them are nil, and the error's text.
@@ -21,8 +23,8 @@ func decodesAlike(t *testing.T, data []byte) {
 	if err != nil {
 		return
 	}
-	if messageType(got) != want.MessageType() {
-		t.Fatalf("type %v, want %v", messageType(got), want.MessageType())
+	if netboot.Type4(got) != want.MessageType() {
+		t.Fatalf("type %v, want %v", netboot.Type4(got), want.MessageType())
 	}
 	if cap(got.ClientHWAddr) != 16 || !bytes.Equal(got.ClientHWAddr[:16], want.ClientHWAddr[:16]) {
 		t.Fatalf("% x behind the hardware address", got.ClientHWAddr[:cap(got.ClientHWAddr)])

@@ -6,6 +6,8 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/iana"
+
+	"github.com/coredhcp-netboot/suite/internal/netboot"
 )
 
 // NewReply4 is the reply before any plugin has seen it, as CoreDHCP makes it, and the kind of message that is replied to.
@@ -28,7 +30,7 @@ func NewReply4(req *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, Messages, error) {
 		}
 	}
 	kind := ordinary
-	switch t := messageType(req); {
+	switch t := netboot.Type4(req); {
 	case t == dhcpv4.MessageTypeDiscover:
 		setType(resp, dhcpv4.MessageTypeOffer)
 	case t == dhcpv4.MessageTypeRequest, t == dhcpv4.MessageTypeInform:
@@ -52,7 +54,7 @@ func setType(resp *dhcpv4.DHCPv4, t dhcpv4.MessageType) {
 // table 3), and an old BOOTP client takes the first reply for its own, so that one without an address is none.
 func answerable(req, resp *dhcpv4.DHCPv4, kind Messages) bool {
 	switch {
-	case messageType(req) == dhcpv4.MessageTypeRelease, kind == Decline:
+	case netboot.Type4(req) == dhcpv4.MessageTypeRelease, kind == Decline:
 		return false
 	case kind == BOOTP:
 		return isSet(resp.YourIPAddr) || isSet(req.ClientIPAddr)

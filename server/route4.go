@@ -7,6 +7,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/iana"
 
+	"github.com/coredhcp-netboot/suite/internal/netboot"
 	"github.com/coredhcp-netboot/suite/server/request"
 )
 
@@ -40,7 +41,7 @@ type route struct {
 func route4(req, resp *dhcpv4.DHCPv4, f *request.Facts, ours map[netip.Addr]bool) route {
 	r := route{link: f.Interface.Index}
 	giaddr, ciaddr, yiaddr := addr4(req.GatewayIPAddr), addr4(req.ClientIPAddr), addr4(resp.YourIPAddr)
-	nak := messageType(resp) == dhcpv4.MessageTypeNak
+	nak := netboot.Type4(resp) == dhcpv4.MessageTypeNak
 	switch {
 	case isHost(giaddr):
 		r.to, r.link = netip.AddrPortFrom(giaddr, relayPort(req, f)), 0

@@ -28,8 +28,22 @@ const (
 	subRemoteID  = 2
 )
 
-func option4(m *dhcpv4.DHCPv4, code uint8) []byte {
-	return m.Options.Get(dhcpv4.GenericOptionCode(code))
+func option4(m *dhcpv4.DHCPv4, code uint8) []byte { return m.Options[code] }
+
+// Type4 is m.MessageType, which builds a reader for its one byte.
+func Type4(m *dhcpv4.DHCPv4) dhcpv4.MessageType {
+	if v := option4(m, optType53); len(v) == 1 {
+		return dhcpv4.MessageType(v[0])
+	}
+	return dhcpv4.MessageTypeNone
+}
+
+// Server4 is the server that m is from, by option 54; invalid: it does not say.
+func Server4(m *dhcpv4.DHCPv4) netip.Addr {
+	if v := option4(m, optServer54); len(v) == 4 {
+		return netip.AddrFrom4([4]byte(v))
+	}
+	return netip.Addr{}
 }
 
 // Client4 reads a DHCPv4 request. It fails only on a message that no client sends.
@@ -124,6 +138,8 @@ var piPrefixes = [][]byte{
 	{0xb8, 0x27, 0xeb}, {0xdc, 0xa6, 0x32}, {0xe4, 0x5f, 0x01}, {0xd8, 0x3a, 0xdd}, {0x2c, 0xcf, 0x67}, {0x28, 0xcd, 0xc1},
 }
 
+const uuidPi3 = "DDDDDDDDDDDDDDDD"
+
 // isPi tells a Raspberry Pi's own boot ROM or EEPROM, which claims to be an x86 BIOS. The ROM of the Pi 2 and 3 sends
 // 16 times 0x44 as UUID, the EEPROM of the Pi 4 and 5 one that begins with "RPi". UEFI, U-Boot or iPXE on a Pi tell
 // their own architecture and are left alone.
@@ -133,7 +149,7 @@ func isPi(c *Client, uuid []byte) bool {
 		return false
 	}
 	if len(uuid) == 17 && uuid[0] == 0 &&
-		(bytes.Equal(uuid[1:], bytes.Repeat([]byte{0x44}, 16)) || bytes.HasPrefix(uuid[1:], []byte("RPi"))) {
+		(string(uuid[1:]) == uuidPi3 || bytes.HasPrefix(uuid[1:], []byte("RPi"))) {
 		return true
 	}
 	for _, p := range piPrefixes {

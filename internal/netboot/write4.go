@@ -2,7 +2,6 @@ package netboot
 
 import (
 	"net"
-	"net/netip"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 )
@@ -54,11 +53,11 @@ func withoutLease4(resp *dhcpv4.DHCPv4) {
 func (a Answer) writeServer4(resp *dhcpv4.DHCPv4) {
 	server := a.Server
 	if a.AskedAgain(resp) || a.Menu != nil {
-		server = us4(resp) // whom firmware asks next, wherever the file will be
+		server = Server4(resp) // whom firmware asks next, wherever the file will be
 	}
 	if server.Is4() {
 		resp.ServerIPAddr = net.IP(server.AsSlice())
-		set4(resp, optServer66, []byte(server.String()))
+		set4(resp, optServer66, server.AppendTo(make([]byte, 0, len("255.255.255.255"))))
 	}
 	resp.ServerHostName = ""
 	if len(a.ServerName) <= MaxServerName {
@@ -76,7 +75,9 @@ func (a Answer) writeFile4(resp *dhcpv4.DHCPv4) {
 	}
 	// EDK2 writes a NUL behind a value that has none, over the tag of the next option; some ROMs read on to the next
 	// NUL. So the length counts one.
-	set4(resp, optFile67, append([]byte(a.File), 0))
+	name := make([]byte, len(a.File)+1)
+	copy(name, a.File)
+	set4(resp, optFile67, name)
 }
 
 // AskedAgain tells an offer that UEFI firmware follows with a request to port 4011, whose answer has the file. EDK2 from
@@ -84,7 +85,7 @@ func (a Answer) writeFile4(resp *dhcpv4.DHCPv4) {
 // half of an answer.
 func (a Answer) AskedAgain(resp *dhcpv4.DHCPv4) bool {
 	return a.Mode == ModeProxy && a.Firmware == FirmwarePXE && a.Profile == ProfileNone && a.Arch.UEFI() &&
-		resp.MessageType() == dhcpv4.MessageTypeOffer
+		Type4(resp) == dhcpv4.MessageTypeOffer
 }
 
 // writeClass4 sets options 60, 43 and 175.
@@ -131,7 +132,7 @@ func (a Answer) proxyVendor(resp *dhcpv4.DHCPv4, given []byte) []byte {
 	case a.AskedAgain(resp):
 		return nil
 	case a.Menu != nil:
-		return a.Menu.Vendor(us4(resp))
+		return a.Menu.Vendor(Server4(resp))
 	case a.Item != BootItem{}:
 		return a.Item.vendor()
 	case TakesFileAtOnce(given):
@@ -140,12 +141,6 @@ func (a Answer) proxyVendor(resp *dhcpv4.DHCPv4, given []byte) []byte {
 		return nil // the answer on port 4011
 	}
 	return vendorTakeFile
-}
-
-// us4 is this server, by option 54.
-func us4(resp *dhcpv4.DHCPv4) netip.Addr {
-	us, _ := netip.AddrFromSlice(resp.ServerIdentifier().To4())
-	return us
 }
 
 func set4(m *dhcpv4.DHCPv4, code uint8, value []byte) {

@@ -47,7 +47,7 @@ func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 	if now.Mode == netboot.ModeProxy {
 		return h.proxy4(now, req, resp)
 	}
-	switch resp.MessageType() {
+	switch netboot.Type4(resp) {
 	case dhcpv4.MessageTypeOffer, dhcpv4.MessageTypeAck:
 	default:
 		return resp, false // a NAK, or what stock CoreDHCP makes of a RELEASE
@@ -59,7 +59,7 @@ func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 		return resp, false
 	}
 	r := request.Of(req)
-	c.Local = local(r, addr(resp.ServerIdentifier().To4()))
+	c.Local = local(r, netboot.Server4(resp))
 	c.IP = addr(resp.YourIPAddr.To4())
 	if !c.IP.IsValid() || c.IP.IsUnspecified() {
 		c.IP = addr(req.ClientIPAddr.To4())
@@ -227,7 +227,7 @@ func (h *chain) pass(c *netboot.Client, why, detail string) {
 }
 
 func (h *chain) answered(c *netboot.Client, a netboot.Answer, resp *dhcpv4.DHCPv4) {
-	reply := resp.MessageType().String()
+	reply := netboot.Type4(resp).String()
 	if a.AskedAgain(resp) {
 		reply += ", file on port 4011"
 	}

@@ -31,7 +31,7 @@ func (h *chain) proxy4(now *loaded, req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, b
 	if !mine {
 		return nil, true
 	}
-	if a.Item == (netboot.BootItem{}) && req.MessageType() == dhcpv4.MessageTypeRequest && r.Local().Port() != portPXE {
+	if a.Item == (netboot.BootItem{}) && netboot.Type4(req) == dhcpv4.MessageTypeRequest && r.Local().Port() != portPXE {
 		h.pass(&c, passedOtherServer, "")
 		return nil, true
 	}
@@ -52,7 +52,7 @@ func (h *chain) proxy4(now *loaded, req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, b
 
 // proxyAddress is ours on the client's side: what server_id put into the reply, or else the address that was asked.
 func proxyAddress(r *request.Request, resp *dhcpv4.DHCPv4) netip.Addr {
-	if id := addr(resp.ServerIdentifier().To4()); id.IsValid() {
+	if id := netboot.Server4(resp); id.IsValid() {
 		return id
 	}
 	return r.Source()
@@ -62,7 +62,7 @@ func proxyAddress(r *request.Request, resp *dhcpv4.DHCPv4) netip.Addr {
 // be one for a boot server of a menu, which the policy tells.
 func (h *chain) notForProxy(r *request.Request, req *dhcpv4.DHCPv4, c *netboot.Client) string {
 	onPXEPort := r.Local().Port() == portPXE
-	switch kind := req.MessageType(); {
+	switch kind := netboot.Type4(req); {
 	case c.Firmware == netboot.FirmwareNone:
 		return passedNotBoot
 	case !c.Local.Is4():
@@ -89,14 +89,14 @@ func (h *chain) underStock(req, resp *dhcpv4.DHCPv4) {
 	h.noPXEPort.Do(func() {
 		h.log.Warn("mode proxy under a server that tells no port: UEFI PXE firmware asks port 4011, which only netboot-dhcpd answers, so it will not boot (BIOS, iPXE and HTTP boot will; profile: fast serves UEFI from 2017 on)")
 	})
-	if resp.MessageType() == dhcpv4.MessageTypeOffer && addr(req.GatewayIPAddr.To4()).IsUnspecified() {
+	if netboot.Type4(resp) == dhcpv4.MessageTypeOffer && addr(req.GatewayIPAddr.To4()).IsUnspecified() {
 		req.SetBroadcast()
 	}
 }
 
 // delayed holds an offer back for machines that are not ready for one at once. No worker waits meanwhile.
 func (h *chain) delayed(delay time.Duration, r *request.Request, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
-	if delay == 0 || resp.MessageType() != dhcpv4.MessageTypeOffer {
+	if delay == 0 || netboot.Type4(resp) != dhcpv4.MessageTypeOffer {
 		return resp, false
 	}
 	if err := r.Hold(func(done func(error)) { time.AfterFunc(delay, func() { done(nil) }) }); err != nil {
