@@ -118,7 +118,7 @@ func (f flags) logOutput() io.Writer {
 func run(f flags) error {
 	log := logger.GetLogger("main")
 	// CoreDHCP's own format prints text that clients sent as it came; this one quotes it.
-	log.Logger.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, DisableColors: true})
+	log.Logger.SetFormatter(daemon.NewLineFormatter())
 	log.Logger.SetLevel(logrus.ErrorLevel) // nobody needs a line for each plugin that exists
 
 	registry := daemon.NewRegistry()

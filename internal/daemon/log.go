@@ -1,10 +1,10 @@
 package daemon
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,8 +15,9 @@ import (
 const MetricLogDropped = "netboot_log_lines_dropped_total"
 
 const (
-	logLines = 4096     // that wait for a slow terminal or disk
-	logBatch = 64 << 10 // bytes in one write
+	logLines = 4096 // that wait for a slow terminal or disk
+	// logPause is between writes: lines that come meanwhile are written together.
+	logPause = 5 * time.Millisecond
 	logGrace = 2 * time.Second
 )
 
@@ -24,18 +25,21 @@ const (
 // counted, and their number is logged when there is room again.
 type LogWriter struct {
 	out     io.Writer
-	lines   chan []byte
+	mu      sync.Mutex
+	waiting []byte
+	lines   int // in waiting
+	dropped int // since the last write
+	work    chan struct{}
 	quit    chan struct{}
 	done    chan struct{}
 	closed  atomic.Bool
-	dropped atomic.Int64
 	total   prometheus.Counter
 }
 
 // NewLogWriter writes to out until Close.
 func NewLogWriter(out io.Writer, r prometheus.Registerer) *LogWriter {
 	w := &LogWriter{
-		out: out, lines: make(chan []byte, logLines), quit: make(chan struct{}), done: make(chan struct{}),
+		out: out, work: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 		total: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: MetricLogDropped, Help: "Log lines that a slow terminal or disk had no room for.",
 		}),
@@ -50,47 +54,56 @@ func (w *LogWriter) Write(line []byte) (int, error) {
 	if w.closed.Load() {
 		return w.out.Write(line)
 	}
-	select {
-	case w.lines <- bytes.Clone(line):
-	default:
-		w.dropped.Add(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.lines == logLines {
+		w.dropped++
 		w.total.Inc()
+		return len(line), nil
+	}
+	w.waiting = append(w.waiting, line...)
+	w.lines++
+	if w.lines == 1 {
+		w.work <- struct{}{} // there is room: the last one was taken with the lines before
 	}
 	return len(line), nil
 }
 
+// run writes in batches: whoever has written little is not woken for each line.
 func (w *LogWriter) run() {
 	defer close(w.done)
-	batch := make([]byte, 0, logBatch)
-	for {
-		var line []byte
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	var batch []byte
+	for more := true; more; {
 		select {
-		case line = <-w.lines:
-		default:
+		case <-w.work:
 			select {
-			case line = <-w.lines:
+			case <-pause.C:
 			case <-w.quit:
-				return
 			}
+		case <-w.quit:
+			more = false
 		}
-		batch = w.gather(append(batch[:0], line...))
-		_, _ = w.out.Write(batch) // there is nowhere to complain
+		if batch = w.take(batch); len(batch) > 0 {
+			_, _ = w.out.Write(batch) // there is nowhere to complain
+		}
+		pause.Reset(logPause)
 	}
 }
 
-// gather adds what else waits.
-func (w *LogWriter) gather(batch []byte) []byte {
-	for len(batch) < logBatch {
-		select {
-		case line := <-w.lines:
-			batch = append(batch, line...)
-			continue
-		default:
-		}
-		break
+// take is what waits, and lets others write into the memory of into.
+func (w *LogWriter) take(into []byte) []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	batch := w.waiting
+	if w.dropped > 0 {
+		batch = fmt.Appendf(batch, "level=warning msg=\"log lines dropped: the output is too slow\" lines=%d\n", w.dropped)
 	}
-	if n := w.dropped.Swap(0); n > 0 {
-		batch = fmt.Appendf(batch, "level=warning msg=\"log lines dropped: the output is too slow\" lines=%d\n", n)
+	w.waiting, w.lines, w.dropped = into[:0], 0, 0
+	select {
+	case <-w.work:
+	default:
 	}
 	return batch
 }
