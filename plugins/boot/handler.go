@@ -198,7 +198,7 @@ func (p *passedOver) hear(_ *netboot.Client, r Refusal) {
 // suspect logs, once for a request, a client whose own words would have led it astray.
 func (h *chain) suspect(c *netboot.Client, p passedOver) {
 	if p.why.suspicious() || p.why == ReasonNoServer {
-		h.fields(c).WithFields(logrus.Fields{"because": p.entry, "hostname": strconv.QuoteToASCII(c.Hostname[:min(len(c.Hostname), 64)])}).Warn("boot refused: " + p.why.String())
+		h.line(c, logrus.Fields{"because": p.entry, "hostname": strconv.QuoteToASCII(c.Hostname[:min(len(c.Hostname), 64)])}).Warn("boot refused: " + p.why.String())
 	}
 }
 
@@ -216,13 +216,13 @@ func (h *chain) notMine(c *netboot.Client, a netboot.Answer, p passedOver) {
 		because = p.entry + ": " + p.why.String()
 	}
 	h.counts.passed.WithLabelValues(why).Inc()
-	h.fields(c).WithField("because", because).Info("no boot answer")
+	h.line(c, logrus.Fields{"because": because}).Info("no boot answer")
 }
 
 func (h *chain) pass(c *netboot.Client, why, detail string) {
 	h.counts.passed.WithLabelValues(why).Inc()
 	if h.log.Logger.IsLevelEnabled(logrus.DebugLevel) {
-		h.fields(c).WithFields(logrus.Fields{"because": why, "detail": detail, "class": strconv.QuoteToASCII(c.VendorClass)}).Debug("no boot answer")
+		h.line(c, logrus.Fields{"because": why, "detail": detail, "class": strconv.QuoteToASCII(c.VendorClass)}).Debug("no boot answer")
 	}
 }
 
@@ -238,17 +238,16 @@ func (h *chain) answeredAs(c *netboot.Client, a netboot.Answer, reply string) {
 	if !h.log.Logger.IsLevelEnabled(logrus.InfoLevel) {
 		return
 	}
-	line := h.fields(c).WithFields(logrus.Fields{
-		"reply": reply, "file": a.File, "server": a.Server, "because": a.Because,
-	})
+	fields := logrus.Fields{"reply": reply, "file": a.File, "server": a.Server, "because": a.Because}
 	if a.Menu != nil {
-		line = line.WithField("menu", len(a.Menu.Items))
+		fields["menu"] = len(a.Menu.Items)
 	}
-	line.Info("boot")
+	h.line(c, fields).Info("boot")
 }
 
-func (h *chain) fields(c *netboot.Client) *logrus.Entry {
-	fields := logrus.Fields{"fw": c.Arch.String() + "/" + c.Firmware.String(), "by": c.ArchBy.String()}
+// line is a log line about a client. It takes fields over.
+func (h *chain) line(c *netboot.Client, fields logrus.Fields) *logrus.Entry {
+	fields["fw"], fields["by"] = c.Arch.String()+"/"+c.Firmware.String(), c.ArchBy.String()
 	if c.MAC.Known() || !c.UUID.Known() {
 		fields["mac"] = c.MAC.String()
 	} else {
