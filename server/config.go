@@ -16,9 +16,17 @@ import (
 	"github.com/coredhcp-netboot/suite/internal/conf"
 )
 
-// searchPath is where CoreDHCP looks for config.yml.
+// searchPath is where CoreDHCP looks for config.yml. A directory of a variable that is not set is none: it would be
+// one of the root.
 func searchPath() []string {
-	return []string{".", os.ExpandEnv("$XDG_CONFIG_HOME/coredhcp"), os.ExpandEnv("$HOME/.coredhcp"), "/etc/coredhcp"}
+	dirs := []string{"."}
+	if base := os.Getenv("XDG_CONFIG_HOME"); base != "" {
+		dirs = append(dirs, filepath.Join(base, "coredhcp"))
+	}
+	if home := os.Getenv("HOME"); home != "" {
+		dirs = append(dirs, filepath.Join(home, ".coredhcp"))
+	}
+	return append(dirs, "/etc/coredhcp")
 }
 
 // Find is the absolute path of the configuration: the one named, or the first that CoreDHCP would find.
