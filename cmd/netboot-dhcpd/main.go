@@ -37,7 +37,7 @@ Relative paths inside the configuration start at its directory. Flags:
 `
 
 var logLevels = map[string]logrus.Level{
-	"debug": logrus.DebugLevel, "info": logrus.InfoLevel, "warning": logrus.WarnLevel, "error": logrus.ErrorLevel,
+	"debug": logrus.DebugLevel, "info": logrus.InfoLevel, "warn": logrus.WarnLevel, "warning": logrus.WarnLevel, "error": logrus.ErrorLevel,
 	"fatal": logrus.FatalLevel, "none": logrus.PanicLevel,
 }
 
@@ -49,9 +49,10 @@ type flags struct {
 func parseFlags(args []string) (f flags, err error) {
 	fs := flag.NewFlagSet("netboot-dhcpd", flag.ContinueOnError)
 	levels := strings.Join(slices.Sorted(maps.Keys(logLevels)), ", ")
-	fs.StringVarP(&f.config, "conf", "c", "", "configuration file (default: config.yml here, in $XDG_CONFIG_HOME/coredhcp, ~/.coredhcp or /etc/coredhcp)")
+	fs.SetNormalizeFunc(daemon.FlagName)
+	fs.StringVarP(&f.config, "config", "c", "", "configuration file, as CoreDHCP's --conf (default: config.yml here, in $XDG_CONFIG_HOME/coredhcp, ~/.coredhcp or /etc/coredhcp)")
 	fs.StringVarP(&f.logFile, "logfile", "l", "", "append the log to this file too")
-	fs.StringVarP(&f.logLevel, "loglevel", "L", "info", "one of "+levels)
+	fs.StringVarP(&f.logLevel, "log-level", "L", "info", "one of "+levels+" (CoreDHCP's --loglevel too)")
 	fs.BoolVarP(&f.noStdout, "nostdout", "N", false, "do not log to standard error")
 	fs.BoolVarP(&f.listPlugins, "plugins", "P", false, "list the plugins and exit")
 	fs.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics and /healthz at this address, like 127.0.0.1:9547 or unix:/run/netboot/dhcpd.sock (default: off)")
@@ -63,7 +64,7 @@ func parseFlags(args []string) (f flags, err error) {
 		return f, err
 	}
 	if _, ok := logLevels[f.logLevel]; !ok {
-		return f, fmt.Errorf("--loglevel %q is unknown; use one of %s", f.logLevel, levels)
+		return f, fmt.Errorf("--log-level %q is unknown; use one of %s", f.logLevel, levels)
 	}
 	if fs.NArg() > 0 {
 		return f, fmt.Errorf("%q is no flag; name the configuration with -c", fs.Arg(0))

@@ -145,7 +145,7 @@ func TestEachMistakeIsExplainedWithItsRemedy(t *testing.T) {
 		{"a configuration that is not there", "", "", []string{"-c", "no.yml"},
 			[]string{"netboot-dhcpd: no.yml: cannot be read (no such file or directory); correct -c"}},
 		{"an unknown level", "", "", []string{"-L", "loud"},
-			[]string{`--loglevel "loud" is unknown; use one of debug, error, fatal, info, none, warning`}},
+			[]string{`--log-level "loud" is unknown; use one of debug, error, fatal, info, none, warn, warning`}},
 		{"a word too many", "", "", []string{"config.yml"}, []string{`"config.yml" is no flag; name the configuration with -c`}},
 	} {
 		t.Run(s.name, func(t *testing.T) {
@@ -379,9 +379,28 @@ func freePort(t *testing.T, network string) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
+// The flags of netboot-tftpd and those of CoreDHCP are the same.
+func TestBothNamesOfAFlagAreTaken(t *testing.T) {
+	dir := t.TempDir()
+	for _, args := range [][]string{{"--config", "no.yml", "--log-level", "warn"}, {"--conf", "no.yml", "--loglevel", "warning"}} {
+		if got := fails(t, "1", dir, args...); !strings.Contains(got, "no.yml: cannot be read") {
+			t.Errorf("%q says:\n%s", args, got)
+		}
+	}
+}
+
+func TestAVariableThatIsNotSetIsNoDirectoryOfTheRoot(t *testing.T) {
+	cmd := exec.Command(build(t, "1"))
+	cmd.Dir, cmd.Env = t.TempDir(), []string{"PATH=" + os.Getenv("PATH")}
+	out, err := cmd.CombinedOutput()
+	if want := "no config.yml in any of ., /etc/coredhcp; name one with -c"; err == nil || !strings.Contains(string(out), want) {
+		t.Errorf("%v, says:\n%s\nnot: %s", err, out, want)
+	}
+}
+
 func TestHelpAndListOfPlugins(t *testing.T) {
 	out := string(must(exec.Command(build(t, "1"), "--help").CombinedOutput()))
-	for _, want := range []string{"Examples:", "-c config.example.yml", "--loglevel", "--metrics"} {
+	for _, want := range []string{"Examples:", "-c config.example.yml", "--config", "--log-level", "--loglevel", "--metrics"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("--help has no %q:\n%s", want, out)
 		}

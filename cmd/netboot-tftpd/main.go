@@ -50,11 +50,11 @@ func run(args []string) int {
 	flags.StringArray("http", nil, "`address` for HTTP, repeatable (default none)")
 	flags.String("scripts", "", "`directory` of boot scripts, templates and machines.yml (default none)")
 	flags.String("metrics", "", "`address` for metrics and /healthz, like 127.0.0.1:9548 or unix:/run/netboot/tftpd.sock (default none)")
-	flags.String("config", "", "YAML `file` with the keys root, tftp, http, scripts, metrics")
-	level := flags.String("log-level", "info", "least severe `level` to log: error, warn, info or debug")
+	flags.StringP("config", "c", "", "YAML `file` with the keys root, tftp, http, scripts, metrics")
+	level := flags.StringP("log-level", "L", "info", "least severe `level` to log: error, warn, info or debug")
 	version := flags.Bool("version", false, "print the version and exit")
 	flags.Usage = func() {
-		fmt.Fprintf(os.Stdout, "netboot-tftpd serves a directory of boot files, read-only, by TFTP and HTTP.\n\nFlags:\n%s%s",
+		fmt.Fprintf(os.Stdout, "netboot-tftpd serves a directory of boot files, read-only, by TFTP and HTTP.\n\nUsage: netboot-tftpd [flags]\n\nFlags:\n%s%s",
 			flags.FlagUsages(), examples)
 	}
 	switch err := flags.Parse(args); {

@@ -250,6 +250,7 @@ func TestWrongCommandLinesAreExplained(t *testing.T) {
 		{[]string{"--rot", "/srv"}, 2, "unknown flag: --rot; see --help"},
 		{[]string{"/srv"}, 2, `"/srv" is no flag; give directories as --root /srv`},
 		{[]string{"--log-level", "loud"}, 2, `--log-level "loud" is unknown; use error, warn, info or debug`},
+		{[]string{"-L", "loud"}, 2, `--log-level "loud" is unknown; use error, warn, info or debug`},
 		{[]string{"--root", "/", "--tftp", ""}, 1, "there is no address to serve on; give --tftp or --http"},
 		{[]string{"--root", "", "--tftp", "127.0.0.1:0"}, 1, "there is no directory to serve; give --root"},
 	} {

@@ -13,6 +13,7 @@ import (
 	flag "github.com/spf13/pflag"
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
+	"github.com/coredhcp-netboot/suite/internal/daemon"
 	"github.com/coredhcp-netboot/suite/internal/netboot"
 	"github.com/coredhcp-netboot/suite/plugins/boot"
 	"github.com/coredhcp-netboot/suite/server"
@@ -40,7 +41,8 @@ type finding struct {
 
 func check(args []string, out, help io.Writer) error {
 	fs := flag.NewFlagSet("check", flag.ContinueOnError)
-	named := fs.StringP("conf", "c", "", "configuration file (default: where netboot-dhcpd looks)")
+	fs.SetNormalizeFunc(daemon.FlagName)
+	named := fs.StringP("config", "c", "", "configuration file (default: where netboot-dhcpd looks)")
 	asJSON := fs.Bool("json", false, "print JSON: a list of objects with severity, file, line and text")
 	fs.SortFlags = false
 	fs.Usage = func() { fmt.Fprint(help, checkUsage+fs.FlagUsages()) }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
+	"github.com/coredhcp-netboot/suite/internal/daemon"
 	"github.com/coredhcp-netboot/suite/internal/explain"
 	"github.com/coredhcp-netboot/suite/server"
 )
@@ -49,7 +50,8 @@ type explainFlags struct {
 func explainVerb(args []string, in io.Reader, out, help io.Writer) error {
 	var f explainFlags
 	fs := flag.NewFlagSet("explain", flag.ContinueOnError)
-	fs.StringVarP(&f.config, "conf", "c", "", "configuration file (default: where netboot-dhcpd looks)")
+	fs.SetNormalizeFunc(daemon.FlagName)
+	fs.StringVarP(&f.config, "config", "c", "", "configuration file (default: where netboot-dhcpd looks)")
 	f.machine.add(fs)
 	fs.StringVar(&f.hex, "hex", "", "the request's UDP payload: hex digits, a file of hex digits or bytes, or - for standard input")
 	fs.StringVar(&f.pcap, "pcap", "", "answer each request of this capture (pcap or pcapng; - for standard input)")

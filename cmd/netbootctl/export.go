@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -34,7 +35,10 @@ func export(args []string, out, help io.Writer) error {
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	if fs.NArg() == 0 || fs.Arg(0) != "msdhcp" {
+	if fs.NArg() == 0 {
+		return errors.New("names no server to print for; use export msdhcp MAP")
+	}
+	if fs.Arg(0) != "msdhcp" {
 		return fmt.Errorf("export %q is unknown; use export msdhcp MAP", fs.Arg(0))
 	}
 	if fs.NArg() != 2 {

@@ -86,6 +86,9 @@ func run(args []string, out, help io.Writer) error {
 	case "--version":
 		return version(nil, out, help)
 	case "help", "--help", "-h":
+		if len(args) > 1 && !strings.HasPrefix(args[1], "-") { // help check is check --help
+			return run([]string{args[1], "--help"}, out, help)
+		}
 		fmt.Fprint(out, usage())
 		return nil
 	}

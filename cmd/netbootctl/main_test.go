@@ -107,6 +107,10 @@ func TestWrongCommandLinesAreExplained(t *testing.T) {
 		`verb "chekc" is unknown; did you mean "check"?`:                 {"chekc"},
 		`"config.yml" is no flag; name the configuration with -c`:        {"check", "config.yml"},
 		"no.yml: cannot be read (no such file or directory); correct -c": {"check", "-c", "no.yml"},
+		"names no server to print for; use export msdhcp MAP":            {"export"},
+		"also.yml: cannot be read":                                       {"check", "--config", "also.yml"},
+		"old.yml: cannot be read":                                        {"check", "--conf", "old.yml"},
+		`verb "chekc" is unknown`:                                        {"help", "chekc"},
 		"unknown flag: --jsn":                                            {"check", "--jsn"},
 	} {
 		if _, err := says(t, args...); err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, errFound) {
@@ -118,6 +122,19 @@ func TestWrongCommandLinesAreExplained(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("--help has no %q:\n%s", want, text)
 		}
+	}
+}
+
+func TestHelpOfAVerbIsTheSameBothWays(t *testing.T) {
+	for _, verb := range []string{"check", "explain", "render", "embed", "probe", "export"} {
+		asked, _ := says(t, "help", verb)
+		told, _ := says(t, verb, "--help")
+		if asked != told || !strings.Contains(asked, "netbootctl "+verb) {
+			t.Errorf("help %s:\n%s\n%[1]s --help:\n%s", verb, asked, told)
+		}
+	}
+	if text, err := says(t, "help", "--help"); err != nil || text != usage() {
+		t.Errorf("%v:\n%s", err, text)
 	}
 }
 
