@@ -114,7 +114,7 @@ func TestTheREADMEsNetworkServesAClient(t *testing.T) {
 	dir := t.TempDir()
 	bootDir := filepath.Join(dir, "boot")
 	here := strings.NewReplacer("/var/lib/netboot/boot", bootDir, "/srv/images", dir, "/etc/netboot", dir,
-		"sudo bin/netboot-dhcpd", programs.DHCPD, "sudo bin/netboot-tftpd", programs.TFTPD)
+		"sudo netboot-dhcpd", programs.DHCPD, "sudo netboot-tftpd", programs.TFTPD)
 	for path, text := range map[string]string{
 		filepath.Join(dir, "boot.yml"): maps[0], filepath.Join(dir, "config.yml"): config,
 		filepath.Join(dir, "tftpd.yml"): tftpd, filepath.Join(bootDir, "boot.ipxe"): script,
@@ -126,6 +126,7 @@ func TestTheREADMEsNetworkServesAClient(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	var checked []string
 	var started [][]string
 	for _, line := range strings.Split(shell, "\n") {
 		if strings.HasPrefix(line, "sudo cp ") {
@@ -134,12 +135,15 @@ func TestTheREADMEsNetworkServesAClient(t *testing.T) {
 				t.Fatalf("%s: %v\n%s", line, err, out)
 			}
 		}
-		if strings.HasPrefix(line, "sudo bin/") {
+		if strings.HasPrefix(line, "netbootctl check ") {
+			checked = strings.Fields(here.Replace(line))[1:]
+		}
+		if strings.HasPrefix(line, "sudo netboot-") {
 			started = append(started, strings.Fields(here.Replace(line)))
 		}
 	}
-	if len(started) != 2 {
-		t.Fatalf("the README starts %q", started)
+	if len(started) != 2 || checked == nil {
+		t.Fatalf("the README checks %q and starts %q", checked, started)
 	}
 
 	n := nettest.New(t)
@@ -176,6 +180,10 @@ func TestTheREADMEsNetworkServesAClient(t *testing.T) {
 			t.Fatal(err)
 		}
 		return p
+	}
+	ctl := filepath.Join(filepath.Dir(programs.DHCPD), "netbootctl")
+	if said, err := server.Command(ctl, checked...).CombinedOutput(); err != nil || strings.Contains(string(said), "warning") {
+		t.Fatalf("check: %v\n%s", err, said)
 	}
 	files := run(started[0]...)
 	run(started[1]...)
