@@ -32,7 +32,7 @@ func render(args []string, out, help io.Writer) error {
 	dir := fs.String("scripts", "/etc/netboot/scripts", "the `directory` that netboot-tftpd has as --scripts")
 	facts := map[string]*string{}
 	for _, name := range script.Facts() {
-		facts[name] = fs.String(name, "", "what the machine tells of itself")
+		facts[name] = fs.String(name, "", factHelp(name))
 	}
 	fs.SortFlags = false
 	fs.Usage = func() { fmt.Fprint(help, renderUsage+fs.FlagUsages()) }
@@ -45,7 +45,7 @@ func render(args []string, out, help io.Writer) error {
 			continue
 		}
 		if err := m.Tell(name, *facts[name]); err != nil {
-			return fmt.Errorf("--%s %w", name, err)
+			return fmt.Errorf("--%s %q %w", name, *facts[name], err)
 		}
 	}
 	name := script.Entry
@@ -57,6 +57,27 @@ func render(args []string, out, help io.Writer) error {
 		return fmt.Errorf("%q is one name too many; ask for one script", fs.Arg(1))
 	}
 	return show(out, help, *dir, name, m)
+}
+
+// factHelp says what a machine tells of itself by a fact.
+func factHelp(fact string) string {
+	switch fact {
+	case "mac":
+		return "its hardware address, like 52:54:00:aa:bb:01"
+	case "uuid":
+		return "its UUID, as dmidecode -s system-uuid prints it"
+	case "serial", "product":
+		return "its " + fact + ", as dmidecode prints it"
+	case "asset":
+		return "its asset tag"
+	case "arch":
+		return "what it can run, like uefi-x64"
+	case "ip":
+		return "its address"
+	case "hostname":
+		return "its host name"
+	}
+	return "its " + fact
 }
 
 // show renders one script.

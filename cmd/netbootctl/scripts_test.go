@@ -23,8 +23,8 @@ func TestRenderShowsWhatAMachineGets(t *testing.T) {
 		{args: []string{"--mac", "52-54-00-aa-bb-01", "--arch", "bios", "--product", "Power Edge"}, script: "#!ipxe\necho 52:54:00:aa:bb:01 bios none Power%20Edge\n", beside: "boot.ipxe because of the name\n"},
 		{args: []string{"--serial", "7XK2", "autoexec.ipxe"}, script: "#!ipxe\necho   sda \n", beside: "boot.ipxe because of machines.yml:3\n"},
 		{args: []string{"none.ipxe"}, beside: ".: has no script none.ipxe; the machine gets a file of that name, or nothing\n", found: true},
-		{args: []string{"--mac", "x"}, beside: "--mac is not a MAC address", commandLine: true},
-		{args: []string{"--arch", "vax"}, beside: "--arch is unknown; use one of bios, ", commandLine: true},
+		{args: []string{"--mac", "x"}, beside: `--mac "x" is not a MAC address`, commandLine: true},
+		{args: []string{"--arch", "vax"}, beside: `--arch "vax" is unknown; use one of bios, `, commandLine: true},
 		{args: []string{"a.ipxe", "b.ipxe"}, beside: `"b.ipxe" is one name too many; ask for one script`, commandLine: true},
 	} {
 		var out, beside bytes.Buffer
