@@ -41,6 +41,7 @@ if [ "$1" = test ]; then
 	need busybox-static busybox
 	need curl curl
 	need tftp-hpa tftp
+	need atftp atftp
 	need dnsmasq-base dnsmasq
 	need strace strace
 	need sqlite3 sqlite3

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -35,6 +36,8 @@ type Files interface {
 // Dirs is a search path of directories. A name is looked up in each in turn until one has it; what that one then says,
 // be it "permission denied", is the answer, so that a broken file is not hidden by an older one further on.
 type Dirs struct {
+	AnyCase bool // a name that no directory has may be there in other letters, as "boot/bcd" for "Boot/BCD" (Windows)
+
 	roots []*os.Root
 }
 
@@ -105,10 +108,21 @@ func (d *Dirs) Close() {
 // Open opens a regular file for reading, and nothing else: no directory, device, socket or FIFO, and no symbolic link
 // that leads out of its directory or is absolute. The first directory that has such a file wins.
 func (d *Dirs) Open(rq Request) (File, error) {
+	f, err := d.open(func(*os.Root) string { return rq.Name })
+	if d.AnyCase && errors.Is(err, fs.ErrNotExist) {
+		if other, found := d.open(func(r *os.Root) string { return foldName(r, rq.Name) }); !errors.Is(found, fs.ErrNotExist) {
+			return other, found
+		}
+	}
+	return f, err
+}
+
+// open looks in each directory for the name that it has there.
+func (d *Dirs) open(nameIn func(*os.Root) string) (File, error) {
 	var outside error
 	var looked []string
 	for _, r := range d.roots {
-		f, err := openRegular(r, rq.Name)
+		f, err := openRegular(r, nameIn(r))
 		switch {
 		case errors.Is(err, ErrOutside): // Debian's /usr/lib/ipxe/ipxe.efi points to /boot; another root may have a copy
 			outside = err
@@ -121,6 +135,37 @@ func (d *Dirs) Open(rq Request) (File, error) {
 		return nil, outside
 	}
 	return nil, fmt.Errorf("%w in %s", fs.ErrNotExist, strings.Join(looked, ", "))
+}
+
+// foldName is the name under which a directory has what name means in any case; of several the first in the order of
+// bytes. Where there is nothing like it, the rest stays as it is.
+func foldName(r *os.Root, name string) string {
+	path := ""
+	for _, part := range strings.Split(name, "/") {
+		exact := filepath.Join(path, part)
+		if _, err := r.Lstat(exact); err == nil {
+			path = exact
+			continue
+		}
+		path = filepath.Join(path, foldIn(r, path, part))
+	}
+	return path
+}
+
+func foldIn(r *os.Root, dir, part string) string {
+	d, err := r.OpenFile(filepath.Join(".", dir), os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_DIRECTORY, 0)
+	if err != nil {
+		return part
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1) // what could be read is looked at
+	slices.Sort(names)
+	for _, n := range names {
+		if strings.EqualFold(n, part) {
+			return n
+		}
+	}
+	return part
 }
 
 func openRegular(r *os.Root, name string) (File, error) {

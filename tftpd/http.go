@@ -89,7 +89,7 @@ func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		cut := false
 		if p := recover(); p != nil {
-			_ = tr.panicked(p)
+			tr.fail(panicked(p))
 			cut = out.status != 0
 			if !cut {
 				http.Error(out, "server error", http.StatusInternalServerError)

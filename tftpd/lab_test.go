@@ -25,6 +25,7 @@ const patient = 20 * time.Second
 type lab struct {
 	t      testing.TB
 	root   string
+	dirs   *tftpd.Dirs
 	config tftpd.Config
 	diary  *diary
 	reg    *prometheus.Registry
@@ -41,7 +42,7 @@ func newLab(t testing.TB) *lab {
 	dirs, err := tftpd.OpenDirs(root)
 	must(t, err)
 	t.Cleanup(dirs.Close)
-	l := &lab{t: t, root: root, diary: newDiary(), reg: prometheus.NewRegistry(), ended: make(chan error, 8)}
+	l := &lab{t: t, root: root, dirs: dirs, diary: newDiary(), reg: prometheus.NewRegistry(), ended: make(chan error, 8)}
 	l.config = tftpd.Config{Files: dirs, Log: l.diary.log, Metrics: tftpd.NewMetrics(l.reg)}
 	return l
 }

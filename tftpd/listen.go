@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// requestBuffer is the receive buffer of a TFTP port, in bytes: the kernel's default holds some 270 requests, too few
+// socketBuffer is the size of both buffers of a socket, in bytes: the kernel's default holds some 270 requests, too few
 // for a rack that powers on at once. What the kernel does not grant is not worth an error.
-const requestBuffer = 1 << 20
+const socketBuffer = 4 << 20
 
 // ListenTFTP opens addr ("host:port") for NewTFTP. IPv4 and IPv6 get a socket each, because a reply must leave from
 // the address that was asked and fit the family's MTU; an address without host, like ":69", gives both.
@@ -62,7 +62,7 @@ func listenNetwork(network, addr string) (*net.UDPConn, error) {
 		return nil, err
 	}
 	conn := c.(*net.UDPConn)
-	_ = conn.SetReadBuffer(requestBuffer)
+	growBuffers(conn)
 	return conn, nil
 }
 
@@ -78,4 +78,18 @@ func packetInfo(network, _ string, c syscall.RawConn) error {
 		}
 	})
 	return errors.Join(err, failure)
+}
+
+// growBuffers goes beyond the system's limit (net.core.rmem_max, wmem_max) where this process may.
+func growBuffers(conn *net.UDPConn) {
+	_ = conn.SetReadBuffer(socketBuffer)
+	_ = conn.SetWriteBuffer(socketBuffer)
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, socketBuffer)
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, socketBuffer)
+	})
 }

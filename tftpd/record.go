@@ -18,6 +18,8 @@ const (
 	MetricSize      = "netboot_tftpd_transfer_size_bytes"       // by protocol and result
 	MetricActive    = "netboot_tftpd_active_transfers"          // by protocol
 	MetricMalformed = "netboot_tftpd_malformed_requests_total"  // datagrams to the TFTP port that are no request
+	MetricDropped   = "netboot_tftpd_dropped_requests_total"    // TFTP requests beyond a limit, by the limit
+	MetricResent    = "netboot_tftpd_resent_blocks_total"       // TFTP blocks sent more than once
 )
 
 // How a transfer ended: the values of the log key and metric label "result".
@@ -38,9 +40,13 @@ type Config struct {
 	Metrics *Metrics           // nil: nothing is counted
 	Now     func() time.Time   // nil: the system's clock
 
-	Retransmit time.Duration // TFTP: wait for an ACK before the first retransmission; 0: 1 s
-	Stall      time.Duration // HTTP: time for a client to take the next 256 KiB; 0: 60 s
-	Grace      time.Duration // time for running transfers to end after a stop; 0: 5 s
+	SinglePort   bool          // TFTP: transfers run on the port that is asked too, which NAT without a helper needs
+	Retransmit   time.Duration // TFTP: wait for a client's first ACK; later waits are as long as its ACKs take; 0: 1 s
+	MaxTransfers int           // TFTP: transfers at once; 0: 10,000
+	MaxPerClient int           // TFTP: transfers at once of one address, which a NAT may share; 0: 2,000
+	MaxRate      int           // TFTP: requests a second of one address; 0: 5,000
+	Stall        time.Duration // HTTP: time for a client to take the next 256 KiB; 0: 60 s
+	Grace        time.Duration // time for running transfers to end after a stop; 0: 5 s
 }
 
 // withDefaults is c with every zero field but Files filled in.
@@ -57,6 +63,9 @@ func (c Config) withDefaults() Config {
 		c.Now = time.Now
 	}
 	c.Retransmit = orDefault(c.Retransmit, defaultRetransmit)
+	c.MaxTransfers = orDefault(c.MaxTransfers, 10_000)
+	c.MaxPerClient = orDefault(c.MaxPerClient, 2_000)
+	c.MaxRate = orDefault(c.MaxRate, 5_000)
 	c.Stall = orDefault(c.Stall, defaultStall)
 	c.Grace = orDefault(c.Grace, defaultGrace)
 	return c
@@ -64,11 +73,11 @@ func (c Config) withDefaults() Config {
 
 const defaultGrace = 5 * time.Second
 
-func orDefault(d, otherwise time.Duration) time.Duration {
-	if d == 0 {
+func orDefault[T int | time.Duration](v, otherwise T) T {
+	if v == 0 {
 		return otherwise
 	}
-	return d
+	return v
 }
 
 // Metrics counts what the services did.
@@ -79,6 +88,8 @@ type Metrics struct {
 	size      *prometheus.HistogramVec
 	active    *prometheus.GaugeVec
 	malformed prometheus.Counter
+	dropped   *prometheus.CounterVec
+	resent    prometheus.Counter
 }
 
 // NewMetrics registers the counters with reg; nil registers them nowhere. Several services may share one Metrics.
@@ -100,9 +111,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: MetricActive, Help: "Transfers under way, by protocol."}, []string{"protocol"}),
 		malformed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: MetricMalformed, Help: "Datagrams to the TFTP port that are no request."}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: MetricDropped, Help: "TFTP requests that were not answered because of a limit, by the limit."}, []string{"because"}),
+		resent: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: MetricResent, Help: "TFTP blocks that were sent more than once."}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.transfers, m.bytes, m.duration, m.size, m.active, m.malformed)
+		reg.MustRegister(m.transfers, m.bytes, m.duration, m.size, m.active, m.malformed, m.dropped, m.resent)
 	}
 	return m
 }
@@ -161,11 +176,17 @@ func (t *transfer) end() {
 // fail notes why no file could be opened. A client that asks for a directory asks for a file that is not there.
 func (t *transfer) fail(err error) {
 	t.cause = err
+	var p *panicError
+	if errors.As(err, &p) {
+		t.more["stack"] = string(p.stack)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrNotRegular):
 		t.result = missing
-	case errors.Is(err, ErrOutside), errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, ErrOutside), errors.Is(err, fs.ErrPermission), errors.Is(err, errWrite), errors.Is(err, errLongText):
 		t.result = refused
+	case errors.Is(err, errStopping):
+		t.result = aborted
 	default:
 		t.result = failed
 	}

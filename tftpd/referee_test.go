@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/pin/tftp/v3"
 )
 
 // tool names a foreign client; a machine that lacks it fails the test.
@@ -72,6 +74,55 @@ func TestCurlFetchesAndResumesByHTTP(t *testing.T) {
 		got, _ := os.ReadFile(to)
 		if err != nil || !bytes.Equal(got, content) {
 			t.Errorf("%d bytes, %v: %s", len(got), err, out)
+		}
+	}
+}
+
+func TestPinTFTPFetches(t *testing.T) {
+	l := newLab(t)
+	content := random(300_000)
+	l.has("ipxe.efi", content)
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
+		c, err := tftp.NewClient(l.tftp(addr).String())
+		must(t, err)
+		c.SetBlockSize(1400)
+		c.RequestTSize(true)
+		from, err := c.Receive("ipxe.efi", "octet")
+		must(t, err)
+		size, told := from.(tftp.IncomingTransfer).Size()
+		var got bytes.Buffer
+		_, err = from.WriteTo(&got)
+		if err != nil || !bytes.Equal(got.Bytes(), content) || !told || size != int64(len(content)) {
+			t.Errorf("%s: %d bytes of %d, %v", addr, got.Len(), size, err)
+		}
+	}
+}
+
+func TestAtftpFetchesWithAnyWindow(t *testing.T) {
+	l := newLab(t)
+	content := random(300_000)
+	l.has("ipxe.efi", content)
+	at := l.tftp("127.0.0.1:0")
+	for _, window := range []string{"1", "4", "16", "64", "1000"} {
+		to := filepath.Join(t.TempDir(), "got")
+		out, err := exec.Command(tool(t, "atftp", "atftp"), "--get", "--remote-file", "ipxe.efi", "--local-file", to, "--option", "blksize 1468",
+			"--option", "windowsize "+window, "--option", "tsize 0", "127.0.0.1", fmt.Sprint(at.Port)).CombinedOutput()
+		if got, _ := os.ReadFile(to); err != nil || !bytes.Equal(got, content) {
+			t.Errorf("windowsize %s: %d bytes, %v: %s", window, len(got), err, out)
+		}
+	}
+}
+
+func TestBusyboxFetches(t *testing.T) {
+	l := newLab(t)
+	content := random(300_000)
+	l.has("sub/ipxe.efi", content)
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
+		at := l.tftp(addr)
+		to := filepath.Join(t.TempDir(), "got")
+		out, err := exec.Command(tool(t, "busybox", "busybox-static"), "tftp", "-g", "-b", "1468", "-l", to, "-r", "sub/ipxe.efi", at.IP.String(), fmt.Sprint(at.Port)).CombinedOutput()
+		if got, _ := os.ReadFile(to); err != nil || !bytes.Equal(got, content) {
+			t.Errorf("%s: %d bytes, %v: %s", addr, len(got), err, out)
 		}
 	}
 }

@@ -150,7 +150,7 @@ func TestATemplateErrorIsThatMachinesOnly(t *testing.T) {
 		t.Errorf("%s %v", e.Level, e.Data)
 	}
 	p, err := answer(t, l.tftp("127.0.0.1:0"), request(opRead, "m/52-54-00-aa-bb-02/boot.ipxe", "octet"))
-	if err != nil || p.op != opError || string(p.payload) != "Server error" {
+	if err != nil || p.String() != `ERROR 0 "Server error"` {
 		t.Errorf("%v, %v", p, err)
 	}
 	if r := b.gets("/boot.ipxe?mac=52:54:00:aa:bb:01"); string(r.body) != forOldDell {

@@ -174,7 +174,7 @@ func TestAFileThatShrinksEndsInAnErrorNotInAShortFile(t *testing.T) {
 	must(t, err)
 	must(t, os.Truncate(filepath.Join(l.root, "x"), 600))
 	m.acks(p.number)
-	if p, err = m.hears(patient); err != nil || p.String() != `ERROR 0 "Server error"` && p.String() != `ERROR 1 "Server error"` {
+	if p, err = m.hears(patient); err != nil || p.String() != `ERROR 0 "Server error"` {
 		t.Errorf("%v, %v", p, err)
 	}
 	if e := l.diary.entry(t, 1); e.Level != logrus.ErrorLevel || e.Data["because"] != "the file became shorter while it was sent" {
@@ -211,7 +211,7 @@ func TestAPanicCostsOneTransferOnly(t *testing.T) {
 	})
 	at := l.tftp("127.0.0.1:0")
 	for _, name := range []string{"open", "broken"} {
-		if p, err := answer(t, at, request(opRead, name, "octet")); err != nil || p.op != opError || string(p.payload) != "Server error" {
+		if p, err := answer(t, at, request(opRead, name, "octet")); err != nil || p.String() != `ERROR 0 "Server error"` {
 			t.Errorf("%s: %v, %v", name, p, err)
 		}
 	}

@@ -258,6 +258,7 @@ func abortIsNotAnswered(l *lab) error {
 }
 
 func anyCase(l *lab) error {
+	l.dirs.AnyCase = true
 	server, _ := serving(l)
 	l.has("boot/bcd", []byte("windows"))
 	d, err := fetch(l.t, server, `\Boot\BCD`)

@@ -1,0 +1,262 @@
+package tftpd
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+)
+
+// port is a UDP socket with the transfers that run on it: its number is their TID. Transfers share a few ports instead
+// of having one each, so that a thousand of them take no descriptors, and their packets travel in batches. Each port
+// has a goroutine.
+type port struct {
+	t      *TFTP
+	conn   *net.UDPConn
+	in     *inbox
+	listen bool // takes requests; it answers nothing else, or two servers could answer each other for ever
+
+	mu        sync.Mutex
+	out       *outbox
+	sessions  map[netip.AddrPort]*session
+	timers    timers
+	armed     time.Time // when the goroutine wakes up by itself; zero: not at all
+	strangers int       // ERROR 5 sent since strangeAt
+	strangeAt time.Time
+	ended     []*session // to be recorded when the lock is free
+	closed    bool
+}
+
+func newPort(t *TFTP, conn *net.UDPConn, listen bool) (*port, error) {
+	in, err := newInbox(conn)
+	if err != nil {
+		return nil, err
+	}
+	out, err := newOutbox(conn, t.mode)
+	if err != nil {
+		return nil, err
+	}
+	return &port{t: t, conn: conn, in: in, listen: listen, out: out, sessions: map[netip.AddrPort]*session{}}, nil
+}
+
+// run serves until the socket is closed.
+func (p *port) run() error {
+	for {
+		batch, err := p.in.receive()
+		switch {
+		case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case !passing(err):
+			return fmt.Errorf("%s: %w", p.conn.LocalAddr(), err)
+		}
+		now := p.t.Now()
+		p.turn(func() {
+			for i := range batch {
+				p.take(&batch[i], now)
+			}
+			for s := p.timers.expired(now); s != nil; s = p.timers.expired(now) {
+				p.expire(s, now)
+			}
+		})
+		if p.listen {
+			p.t.requested(batch, now)
+		}
+	}
+}
+
+// turn does something to sessions under the lock, sends what it put into the outbox, and then records what has ended.
+func (p *port) turn(do func()) {
+	p.mu.Lock()
+	do()
+	p.out.flush()
+	p.arm()
+	ended := p.ended
+	p.ended = nil
+	p.mu.Unlock()
+	p.t.finish(ended...)
+}
+
+// start gives a request its first answer.
+func (p *port) start(s *session, t terms, c *content) {
+	p.turn(func() {
+		now := p.t.Now()
+		if last := p.sessions[s.client]; last != nil { // in its linger
+			p.timers.remove(last)
+		}
+		p.sessions[s.client] = s
+		s.starts(t, c, now)
+		s.due = now
+		p.timers.add(s)
+		if p.closed {
+			p.fail(s, errStopping, now)
+			return
+		}
+		s.sends = 1
+		p.send(s, s.window.first(), true, now)
+	})
+}
+
+// refuse tells a client why it gets no file.
+func (p *port) refuse(s *session, err error) {
+	p.turn(func() {
+		code, text := tell(err)
+		p.out.packet(&s.peer, errorPacket(code, text))
+	})
+}
+
+// joins tells whether a repeated request belongs to the transfer that its client has: the answer was lost, or the
+// request was late. It does not if the transfer is over, if the client asks for something else, or if it has said nothing
+// for a while: a machine that restarted asks from the same port.
+func (p *port) joins(s *session, asked string, now time.Time) (joins bool) {
+	p.turn(func() {
+		switch {
+		case s.over:
+		case s.content == nil: // its answer is on the way
+			joins = true
+		case s.asked == asked && s.sends > 0:
+			p.resend(s, now)
+			joins = true
+		case s.asked == asked && now.Sub(s.progress) < p.t.Retransmit:
+			joins = true
+		default:
+			p.end(s, aborted, errAnew, now)
+		}
+	})
+	return joins
+}
+
+// close cuts what still runs and ends the goroutine.
+func (p *port) close() {
+	p.turn(func() {
+		p.closed = true
+		for _, s := range p.sessions {
+			if !s.over {
+				p.fail(s, errStopping, p.t.Now())
+			}
+		}
+	})
+	p.conn.Close()
+}
+
+// take handles a packet of a transfer.
+func (p *port) take(d *datagram, now time.Time) {
+	n, complete := number(d.data)
+	s := p.sessions[d.client]
+	switch {
+	case !complete || p.listen && isRequest(d.data):
+	case s == nil:
+		p.stranger(d, now)
+	case s.over:
+	case opcode(d.data) == opAck:
+		p.ack(s, n, now)
+	case opcode(d.data) == opError:
+		text, _, _ := cutText(d.data[headerSize:])
+		err := &clientError{max(s.window.acked+1, 0), n, text}
+		p.end(s, judge(err), err, now)
+	}
+}
+
+func (p *port) ack(s *session, n uint16, now time.Time) {
+	before := s.window.next
+	next := s.ack(n, now)
+	switch {
+	case s.window.done():
+		p.end(s, sent, nil, now)
+	case !next.empty():
+		p.send(s, next, next.first >= before, now)
+	}
+}
+
+// send puts blocks into the outbox.
+func (p *port) send(s *session, blocks span, fresh bool, now time.Time) {
+	if blocks.last == 0 {
+		p.out.packet(&s.peer, s.terms.oack)
+	} else if err := p.out.blocks(&s.peer, s.content, s.terms.block, blocks); err != nil {
+		p.fail(s, err, now)
+		return
+	}
+	if !fresh {
+		p.t.Metrics.resent.Add(float64(blocks.last - blocks.first + 1))
+	}
+	s.sent(blocks, fresh, now)
+	p.timers.hasten(s)
+}
+
+// expire handles a session whose time has come.
+func (p *port) expire(s *session, now time.Time) {
+	switch {
+	case s.over:
+		p.timers.remove(s)
+		delete(p.sessions, s.client)
+		return
+	case !now.Before(s.end()):
+		p.end(s, silent, os.ErrDeadlineExceeded, now)
+		return
+	}
+	s.tries++
+	p.resend(s, now)
+	if !s.over {
+		p.timers.put(s)
+	}
+}
+
+// resend sends the oldest block that is not acknowledged; the first answer only so often.
+func (p *port) resend(s *session, now time.Time) {
+	if s.sends == firstSends {
+		return
+	}
+	if s.sends > 0 {
+		s.sends++
+	}
+	p.send(s, s.window.oldest(), false, now)
+}
+
+// fail ends a transfer for a reason of our own, which the client hears of.
+func (p *port) fail(s *session, err error, now time.Time) {
+	code, text := tell(err)
+	p.out.packet(&s.peer, errorPacket(code, text))
+	s.record.fail(err)
+	p.end(s, s.record.result, err, now)
+}
+
+// end leaves the session for a while, so that an ACK that comes again is known: to answer it with ERROR 5 could reach
+// the client's next transfer.
+func (p *port) end(s *session, result string, cause error, now time.Time) {
+	s.over = true
+	s.record.result, s.record.cause = result, cause
+	s.due = now.Add(linger)
+	p.timers.put(s)
+	p.ended = append(p.ended, s)
+}
+
+// stranger answers an ACK that belongs to no transfer with ERROR 5; nothing else, and not often.
+func (p *port) stranger(d *datagram, now time.Time) {
+	const perSecond = 100
+	if p.listen || opcode(d.data) != opAck {
+		return
+	}
+	if now.Sub(p.strangeAt) >= time.Second {
+		p.strangers, p.strangeAt = 0, now
+	}
+	if p.strangers++; p.strangers <= perSecond {
+		p.out.packet(&d.peer, errorPacket(codeUnknownTID, "Unknown transfer ID"))
+	}
+}
+
+// arm sees to it that the goroutine wakes up for its next session.
+func (p *port) arm() {
+	next := p.timers.next()
+	if next.Equal(p.armed) {
+		return
+	}
+	p.armed = next
+	deadline := next
+	if !next.IsZero() {
+		deadline = time.Now().Add(next.Sub(p.t.Now())) // the injected clock may differ from the kernel's
+	}
+	_ = p.conn.SetReadDeadline(deadline) // a closed connection is noticed by who reads from it
+}
