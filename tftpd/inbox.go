@@ -54,8 +54,8 @@ func newInbox(conn *net.UDPConn) (*inbox, error) {
 		v.SetIovlen(1)
 		v.Control = &in.control[i][0]
 	}
-	in.read = func(fd uintptr) bool {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.vectors[0])), inboxSize, unix.MSG_DONTWAIT, 0, 0)
+	in.read = func(fd uintptr) bool { // raw: the call never blocks, so the scheduler need not know of it
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.vectors[0])), inboxSize, unix.MSG_DONTWAIT, 0, 0)
 		in.n, in.errno = int(n), errno
 		return errno != unix.EAGAIN
 	}

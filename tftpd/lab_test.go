@@ -27,6 +27,8 @@ type lab struct {
 	root   string
 	dirs   *tftpd.Dirs
 	config tftpd.Config
+	sendBy string // empty: the best way
+	server *tftpd.TFTP
 	diary  *diary
 	reg    *prometheus.Registry
 	stop   context.CancelFunc
@@ -61,7 +63,9 @@ func (l *lab) tftp(addr string) *net.UDPAddr {
 	conns, err := tftpd.ListenTFTP(addr)
 	must(l.t, err)
 	at := conns[0].LocalAddr().(*net.UDPAddr)
-	l.run(tftpd.NewTFTP(conns[0], l.config))
+	l.server = tftpd.NewTFTP(conns[0], l.config)
+	l.server.SendBy(either(l.sendBy, "UDP_SEGMENT"))
+	l.run(l.server)
 	return at
 }
 

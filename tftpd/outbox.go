@@ -64,12 +64,12 @@ func newOutbox(conn *net.UDPConn, best sendMode) (*outbox, error) {
 	if o.mode == sendOffload {
 		o.mode = offered(raw)
 	}
-	o.write = func(fd uintptr) bool {
+	o.write = func(fd uintptr) bool { // raw: the call never blocks, so the scheduler need not know of it
 		if o.mode == sendPlain {
-			_, _, o.errno = unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&o.vectors[o.at].Msghdr)), unix.MSG_DONTWAIT)
+			_, _, o.errno = unix.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&o.vectors[o.at].Msghdr)), unix.MSG_DONTWAIT)
 			o.count = 1
 		} else {
-			n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&o.vectors[o.at])), uintptr(o.n-o.at), unix.MSG_DONTWAIT, 0, 0)
+			n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&o.vectors[o.at])), uintptr(o.n-o.at), unix.MSG_DONTWAIT, 0, 0)
 			o.count, o.errno = int(n), errno
 		}
 		if o.errno == unix.EAGAIN && !o.waits {

@@ -96,7 +96,8 @@ func (p *port) start(s *session, t terms, c *content) {
 			return
 		}
 		s.sends = 1
-		p.send(s, s.window.first(), true, now)
+		first := s.window.first()
+		p.send(s, first, first.first, now)
 	})
 }
 
@@ -167,21 +168,19 @@ func (p *port) ack(s *session, n uint16, now time.Time) {
 	case s.window.done():
 		p.end(s, sent, nil, now)
 	case !next.empty():
-		p.send(s, next, next.first >= before, now)
+		p.send(s, next, max(next.first, before), now)
 	}
 }
 
-// send puts blocks into the outbox.
-func (p *port) send(s *session, blocks span, fresh bool, now time.Time) {
+// send puts blocks into the outbox, those from fresh on for the first time.
+func (p *port) send(s *session, blocks span, fresh int64, now time.Time) {
 	if blocks.last == 0 {
 		p.out.packet(&s.peer, s.terms.oack)
 	} else if err := p.out.blocks(&s.peer, s.content, s.terms.block, blocks); err != nil {
 		p.fail(s, err, now)
 		return
 	}
-	if !fresh {
-		p.t.Metrics.resent.Add(float64(blocks.last - blocks.first + 1))
-	}
+	p.t.Metrics.resent.Add(float64(min(fresh, blocks.last+1) - blocks.first))
 	s.sent(blocks, fresh, now)
 	p.timers.hasten(s)
 }
@@ -212,7 +211,7 @@ func (p *port) resend(s *session, now time.Time) {
 	if s.sends > 0 {
 		s.sends++
 	}
-	p.send(s, s.window.oldest(), false, now)
+	p.send(s, s.window.oldest(), s.window.next, now)
 }
 
 // fail ends a transfer for a reason of our own, which the client hears of.

@@ -49,12 +49,12 @@ func (s *session) starts(t terms, c *content, now time.Time) {
 	s.progress = now
 }
 
-// sent notes that blocks were sent: fresh ones for the first time, so that their ACK tells the round trip (Karn's
+// sent notes that blocks were sent, those from fresh on for the first time: an ACK of them tells the round trip (Karn's
 // algorithm, RFC 6298 section 3).
-func (s *session) sent(blocks span, fresh bool, now time.Time) {
+func (s *session) sent(blocks span, fresh int64, now time.Time) {
 	s.timed = -1
-	if fresh {
-		s.timed, s.timedAt = blocks.last, now
+	if fresh <= blocks.last {
+		s.timed, s.timedAt = fresh, now
 	}
 	s.due = now.Add(s.wait())
 	if end := s.end(); s.due.After(end) || s.sends == firstSends {
@@ -62,11 +62,15 @@ func (s *session) sent(blocks span, fresh bool, now time.Time) {
 	}
 }
 
-// wait is the time until the next retransmission: as measured or agreed on, and twice as long with each attempt.
+// wait is the time until the next retransmission: as measured or agreed on, and twice as long with each attempt. A client
+// that is known to be there is asked every second at least, or as agreed: much is lost at times, and it waits too.
 func (s *session) wait() time.Duration {
 	unknown, longest := s.retransmit, 4*s.retransmit
-	if s.terms.timeout > 0 {
+	switch {
+	case s.terms.timeout > 0:
 		unknown, longest = s.terms.timeout, s.terms.timeout
+	case s.trip.known():
+		longest = s.retransmit
 	}
 	return min(s.trip.wait(unknown)<<min(s.tries, 10), longest)
 }
@@ -96,6 +100,7 @@ func (s *session) ack(number uint16, now time.Time) span {
 	s.sends, s.tries, s.progress = 0, 0, now
 	if s.timed >= 0 && s.window.acked >= s.timed {
 		s.trip.sample(now.Sub(s.timedAt))
+		s.timed = -1
 	}
 	s.record.bytes += s.offset(s.window.acked) - s.offset(before)
 	return next

@@ -10,7 +10,7 @@ type window struct {
 	acked int64 // all up to this one have arrived; at first -1 with an OACK, else 0
 	next  int64 // the first that was never sent
 
-	started time.Time // of the current window
+	began time.Time // of the current window
 }
 
 // span is a run of blocks, first to last; an empty one has its first behind its last.
@@ -39,25 +39,33 @@ func (w *window) done() bool { return w.acked == w.last }
 // ack takes the number of an ACK and returns what to send now. Progress is false for an ACK that says nothing new: stale
 // ones and those of blocks that were never sent are ignored.
 //
+// An ACK from within the window says that the block behind it is lost, and the window begins there anew. But a client may
+// say so once for each block behind the gap, and some acknowledge every block: within a pause since the window began,
+// only blocks that were never sent go out.
+//
 // A repeated ACK is ignored if the window is 1, or each repetition would double all data from there on (the Sorcerer's
-// Apprentice, RFC 1123 section 4.2.3.1). In a larger window it says that the next block is lost; the client may say so
-// once for each block behind the gap, so a window is not sent again before a pause since it was sent.
+// Apprentice, RFC 1123 section 4.2.3.1).
 func (w *window) ack(number uint16, now time.Time, pause time.Duration) (send span, progress bool) {
 	none := span{1, 0}
 	ahead := int64(number - uint16(w.acked))
+	soon := now.Sub(w.began) < pause
 	switch {
 	case w.acked+ahead >= w.next:
 		return none, false
 	case ahead > 0:
 		w.acked += ahead
-		if w.done() {
-			return none, true
-		}
-	case w.size == 1 || w.acked < 0 || w.done() || now.Sub(w.started) < pause:
+	case w.size == 1 || w.acked < 0 || w.done() || soon:
 		return none, false
 	}
-	w.started = now
-	return w.sending(span{w.acked + 1, min(w.acked+w.size, w.last)}), ahead > 0
+	if w.done() {
+		return none, true
+	}
+	w.began = now
+	send = span{w.acked + 1, min(w.acked+w.size, w.last)}
+	if soon {
+		send.first = w.next
+	}
+	return w.sending(send), ahead > 0
 }
 
 // sending notes that s is sent.
