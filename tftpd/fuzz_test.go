@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/coredhcp-netboot/suite/tftpd"
 )
 
 func FuzzServerSurvivesAnyDatagram(f *testing.F) {
@@ -34,6 +36,24 @@ func FuzzServerSurvivesAnyDatagram(f *testing.F) {
 		d, err := fetch(t, at, "x", "blksize", "512")
 		if err := whole(d, err, content); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzParseRequest(f *testing.F) {
+	f.Add(request(opRead, "x", "octet", "tsize", "0", "blksize", "1468", "windowsize", "4"))
+	f.Add(request(opRead, "x", "netascii", "tsize"))
+	f.Add([]byte{0, opRead})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) < 2 {
+			return
+		}
+		name, options, err := tftpd.ParseRequest(b)
+		if strings.ContainsRune(name, 0) || len(name) > len(b) || options > 4 {
+			t.Errorf("%q has name %q and %d options", b, name, options)
+		}
+		if nuls := bytes.Count(b[2:], []byte{0}); err == nil && nuls < 2+2*options {
+			t.Errorf("%q has %d options of %d texts", b, options, nuls)
 		}
 	})
 }

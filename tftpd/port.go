@@ -110,8 +110,8 @@ func (p *port) refuse(s *session, err error) {
 }
 
 // joins tells whether a repeated request belongs to the transfer that its client has: the answer was lost, or the
-// request was late. It does not if the transfer is over, if the client asks for something else, or if it has said nothing
-// for a while: a machine that restarted asks from the same port.
+// request was late. It does not if the transfer is over or about to be, if the client asks for something else, or if it
+// has said nothing for a while: a machine that restarted asks from the same port.
 func (p *port) joins(s *session, asked string, now time.Time) (joins bool) {
 	p.turn(func() {
 		switch {
@@ -121,7 +121,7 @@ func (p *port) joins(s *session, asked string, now time.Time) (joins bool) {
 		case s.asked == asked && s.sends > 0:
 			p.resend(s, now)
 			joins = true
-		case s.asked == asked && now.Sub(s.progress) < p.t.Retransmit:
+		case s.asked == asked && s.window.next <= s.window.last && now.Sub(s.progress) < s.retransmit:
 			joins = true
 		default:
 			p.end(s, aborted, errAnew, now)

@@ -72,7 +72,7 @@ func (s *session) wait() time.Duration {
 	case s.trip.known():
 		longest = s.retransmit
 	}
-	return min(s.trip.wait(unknown)<<min(s.tries, 10), longest)
+	return min(s.trip.wait(s.retransmit, unknown)<<min(s.tries, 10), longest)
 }
 
 // end is when the session is given up if the client makes no progress.
@@ -88,9 +88,9 @@ func (s *session) end() time.Time {
 
 // ack takes an ACK and returns what to send.
 func (s *session) ack(number uint16, now time.Time) span {
-	pause := floor
+	pause := s.retransmit / floor
 	if s.trip.known() {
-		pause = s.trip.smoothed / 2
+		pause = s.trip.smoothed / 2 // an answer to what was sent since takes a whole round trip
 	}
 	before := s.window.acked
 	next, progress := s.window.ack(number, now, pause)

@@ -50,6 +50,30 @@ func TestTFTPVectors(t *testing.T) {
 	}
 }
 
+func TestTFTPVectorsHoldOnASinglePort(t *testing.T) {
+	for _, v := range tftpVectors {
+		t.Run(v.id+" "+v.story, func(t *testing.T) {
+			l := newLab(t)
+			l.config.SinglePort = true
+			if err := v.check(l); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestOnASinglePortAllComesFromThePortThatWasAsked(t *testing.T) {
+	l := newLab(t)
+	l.config.SinglePort = true
+	server, content := serving(l)
+	m := powerOn(t, server)
+	d, err := m.downloads(request(opRead, efi, "octet", "windowsize", "4"), patient)
+	if err := whole(d, err, content); err != nil || m.from.Port != server.Port {
+		t.Errorf("answers come from %s, %v", m.from, err)
+	}
+	must(t, func() error { m.acks(20); return m.hearsOnly() }()) // no ERROR 5 from there
+}
+
 func TestEveryTFTPVectorStandsInTheTable(t *testing.T) {
 	var ids []string
 	for _, v := range tftpVectors {
