@@ -40,6 +40,7 @@ need libc6-dev /usr/include/stdlib.h
 if [ "$1" = test ]; then
 	need busybox-static busybox
 	need curl curl
+	need openssl openssl
 	need tftp-hpa tftp
 	need atftp atftp
 	need dnsmasq-base dnsmasq

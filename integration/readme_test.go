@@ -118,6 +118,7 @@ func TestTheREADMEsNetworkServesAClient(t *testing.T) {
 	for path, text := range map[string]string{
 		filepath.Join(dir, "boot.yml"): maps[0], filepath.Join(dir, "config.yml"): config,
 		filepath.Join(dir, "tftpd.yml"): tftpd, filepath.Join(bootDir, "boot.ipxe"): script,
+		filepath.Join(dir, "scripts", "boot.ipxe"): script,
 	} {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)

@@ -21,17 +21,18 @@ import (
 // (EDK2's HttpBootDxe asks HEAD first and believes the content type) and for iPXE.
 type HTTP struct {
 	Config
+	protocol string // "http" or "https"
 	listener net.Listener
 	ready    chan struct{}
 }
 
 // NewHTTP returns a service for l, which Run closes.
 func NewHTTP(l net.Listener, c Config) *HTTP {
-	return &HTTP{Config: c.withDefaults(), listener: l, ready: make(chan struct{})}
+	return &HTTP{Config: c.withDefaults(), protocol: "http", listener: l, ready: make(chan struct{})}
 }
 
-// String is "http" and the address.
-func (h *HTTP) String() string { return "http " + h.listener.Addr().String() }
+// String is "http" or "https", and the address.
+func (h *HTTP) String() string { return h.protocol + " " + h.listener.Addr().String() }
 
 // Ready is closed when requests are answered.
 func (h *HTTP) Ready() <-chan struct{} { return h.ready }
@@ -51,7 +52,7 @@ func (h *HTTP) Run(ctx context.Context) error {
 		IdleTimeout:                  idleTime,
 		MaxHeaderBytes:               headerBytes,
 		DisableGeneralOptionsHandler: true,
-		ErrorLog:                     log.New(lines(func(s string) { complaints.WithField("because", s).Warn("http") }), "", 0),
+		ErrorLog:                     log.New(lines(func(s string) { complaints.WithField("because", s).Warn(h.protocol) }), "", 0),
 	}
 	close(h.ready)
 	return daemon.ServeHTTP(ctx, server, h.listener, h.Grace)
@@ -85,7 +86,7 @@ func contentType(name string) string {
 func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &response{ResponseWriter: w, stall: h.Stall, now: h.Now}
 	out.progress()
-	tr := h.begin("http", r.RemoteAddr, r.URL.Path)
+	tr := h.begin(h.protocol, r.RemoteAddr, r.URL.Path)
 	defer func() {
 		cut := false
 		if p := recover(); p != nil {

@@ -12,9 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/coredhcp-netboot/suite/internal/daemon"
-	"github.com/coredhcp-netboot/suite/internal/live"
-	"github.com/coredhcp-netboot/suite/internal/script"
-	"github.com/coredhcp-netboot/suite/tftpd"
 )
 
 const examples = `
@@ -29,11 +26,14 @@ Examples:
       no TFTP
   netboot-tftpd --http :8080 --scripts /etc/netboot/scripts
       give each machine the boot script that is rendered for it
+  netboot-tftpd --https :443 --cert boot.pem --key boot.key
+      HTTPS too; a new certificate is taken without a restart
   netboot-tftpd --config /etc/netboot/tftpd.yml
-      the same settings from a file with the keys root, tftp, http (each a value or a list), scripts and metrics
+      the same settings from a file with the flags' names as keys (root, tftp, http and https take a value or a list),
+      and the keys rename, personal and limits, which the README explains
 
 A flag wins over the file's key of the same name. A running server does not read the file again, and says so when it
-changes; scripts are read again when they change, and on SIGHUP.
+changes; scripts and the certificate are read again when they change, and on SIGHUP.
 `
 
 func main() {
@@ -48,9 +48,14 @@ func run(args []string) int {
 	flags.StringArray("root", []string{"/var/lib/netboot/boot"}, "`directory` to serve; repeat for a search path")
 	flags.StringArray("tftp", []string{":69"}, "`address` for TFTP, repeatable; '' for none")
 	flags.StringArray("http", nil, "`address` for HTTP, repeatable (default none)")
+	flags.StringArray("https", nil, "`address` for HTTPS, repeatable (default none)")
+	flags.String("cert", "", "PEM `file` with the certificate for HTTPS and its chain")
+	flags.String("key", "", "PEM `file` with the certificate's key")
 	flags.String("scripts", "", "`directory` of boot scripts, templates and machines.yml (default none)")
+	flags.Bool("single-port", false, "send everything by TFTP from the port that is asked, for NAT and Kubernetes")
+	flags.Bool("any-case", false, "find Boot/BCD where there is boot/bcd only, for Windows")
 	flags.String("metrics", "", "`address` for metrics and /healthz, like 127.0.0.1:9548 or unix:/run/netboot/tftpd.sock (default none)")
-	flags.StringP("config", "c", "", "YAML `file` with the keys root, tftp, http, scripts, metrics")
+	flags.StringP("config", "c", "", "YAML `file` with these settings as keys, and more")
 	level := flags.StringP("log-level", "L", "info", "least severe `level` to log: error, warn, info or debug")
 	version := flags.Bool("version", false, "print the version and exit")
 	flags.Usage = func() {
@@ -96,63 +101,4 @@ func complain(code int, err error) int {
 		fmt.Fprintln(os.Stderr, "netboot-tftpd:", line)
 	}
 	return code
-}
-
-// open opens the directories and sockets, and reports all that cannot be in one error.
-func open(s settings, log logrus.FieldLogger) ([]daemon.Task, error) {
-	var problems []error
-	if len(s.roots) == 0 {
-		problems = append(problems, errors.New("there is no directory to serve; give --root"))
-	}
-	dirs, err := tftpd.OpenDirs(s.roots...)
-	problems = append(problems, err)
-	reg := daemon.NewRegistry()
-	config := tftpd.Config{Files: dirs, Log: log, Metrics: tftpd.NewMetrics(reg)}
-
-	reload := live.NewReloader(log, reg) // without scripts too: SIGHUP must not end the program
-	tasks := []daemon.Task{reload}
-	if s.file != "" {
-		reload.AddFixed(s.file)
-	}
-	if s.scripts != "" {
-		scripts, err := openScripts(s.scripts, dirs, reload, log)
-		problems = append(problems, err)
-		config.Files = scripts
-	}
-	for _, addr := range s.tftp {
-		conns, err := tftpd.ListenTFTP(addr)
-		problems = append(problems, daemon.ListenError(err, "udp", addr, "--tftp"))
-		for _, c := range conns {
-			tasks = append(tasks, tftpd.NewTFTP(c, config))
-		}
-	}
-	for _, addr := range s.http {
-		l, err := daemon.Listen(addr, "--http")
-		if problems = append(problems, err); err == nil {
-			tasks = append(tasks, tftpd.NewHTTP(l, config))
-		}
-	}
-	if len(s.tftp)+len(s.http) == 0 {
-		problems = append(problems, errors.New("there is no address to serve on; give --tftp or --http"))
-	}
-	if s.metrics != "" {
-		l, err := daemon.ListenMetrics(s.metrics, "--metrics", log)
-		if problems = append(problems, err); err == nil {
-			tasks = append(tasks, daemon.NewMetrics(l, reg, tasks...))
-		}
-	}
-	return tasks, errors.Join(problems...)
-}
-
-// openScripts puts the scripts in dir before the other files.
-func openScripts(dir string, behind tftpd.Files, reload *live.Reloader, log logrus.FieldLogger) (*tftpd.Scripts, error) {
-	first, err := script.Load(dir)
-	if err != nil {
-		return nil, err
-	}
-	library := live.NewValue(first)
-	reload.Add(dir, func() error {
-		return library.Replace(func() (*script.Library, error) { return script.Load(dir) })
-	})
-	return &tftpd.Scripts{Behind: behind, Library: library, Log: log, Neighbour: tftpd.Neighbour}, nil
 }

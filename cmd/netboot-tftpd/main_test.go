@@ -53,7 +53,7 @@ type daemon struct {
 	lines *bufio.Scanner
 }
 
-var listed = regexp.MustCompile(`(tftp|http|metrics) (\S+:\d+)`)
+var listed = regexp.MustCompile(`(tftp|https?|metrics) (\S+:\d+)`)
 
 func start(t *testing.T, args ...string) *daemon {
 	t.Helper()
