@@ -33,9 +33,14 @@ func TestAUEFIMachineGetsIPXEByPXEAndThenItsScript(t *testing.T) {
 
 	// EDK2 asks for the file's size, refuses the answer and asks for the file: the firmware that most machines have
 	// must be in this story, or it proves less than it says.
-	probed := false
+	// It also asks for windows of 4 blocks, which our server grants.
+	probed, windowed := false, false
 	for _, f := range b.Trace.Transfers {
 		probed = probed || f.Probe
+		windowed = windowed || f.Whole && strings.Contains(f.Granted, "windowsize=4")
+	}
+	if !windowed {
+		t.Errorf("the firmware did not get its file in windows of 4:\n%s", timeline(b))
 	}
 	if !probed {
 		t.Errorf("the firmware did not ask for the file's size first:\n%s", timeline(b))

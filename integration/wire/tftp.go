@@ -73,11 +73,7 @@ func (w *tftpWatch) request(p packet) {
 	if binary.BigEndian.Uint16(p.payload) == opWrite {
 		t.Method = "WRQ"
 	}
-	var options []string
-	for o := words[2:]; len(o) >= 2; o = o[2:] {
-		options = append(options, o[0]+"="+o[1])
-	}
-	t.Options = strings.Join(options, " ")
+	t.Options = pairs(words[2:])
 	w.open[p.from] = t
 	w.all = append(w.all, t)
 }
@@ -102,6 +98,7 @@ func (t *tftpTransfer) fromServer(op uint16, p packet) {
 	switch op {
 	case opOACK:
 		words := fields(p.payload[2:])
+		t.Granted = pairs(words)
 		for ; len(words) >= 2; words = words[2:] {
 			n, err := strconv.ParseInt(words[1], 10, 64)
 			if err != nil {
@@ -125,6 +122,15 @@ func (t *tftpTransfer) fromServer(op uint16, p packet) {
 	case opError:
 		t.Error = "server " + reason(p.payload)
 	}
+}
+
+// pairs writes options as "name=value name=value".
+func pairs(words []string) string {
+	var options []string
+	for ; len(words) >= 2; words = words[2:] {
+		options = append(options, words[0]+"="+words[1])
+	}
+	return strings.Join(options, " ")
 }
 
 // fields splits the NUL-terminated texts of a request or an OACK.

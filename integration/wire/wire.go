@@ -43,6 +43,7 @@ type Transfer struct {
 	Status   int       // HTTP's status; 0 for TFTP or before an answer
 	Error    string    // TFTP: the error that ended it, "client 8 User aborted" or "server 1 not found"
 	Options  string    // TFTP: the options asked for, "blksize=1468 tsize=0"
+	Granted  string    // TFTP: the options that the server agreed to, likewise
 	Probe    bool      // the client only wanted to know the size
 }
 
