@@ -3,6 +3,7 @@ package tftpd
 import (
 	"net"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -25,16 +26,19 @@ type datagram struct {
 	data []byte
 }
 
-// inbox takes datagrams from a socket, as many as are there, up to its size.
+// inbox takes datagrams from a socket, as many as are there, up to its size. It waits in the kernel and not with the
+// runtime's poller: that saves two calls and half of the time from a packet to its answer.
 type inbox struct {
 	raw     syscall.RawConn
+	bell    int // an eventfd that ends a wait
 	vectors [inboxSize]packetVector
 	buffers [inboxSize]unix.Iovec
 	packets [inboxSize]datagram
 	control [inboxSize][controlSpace]byte
 	data    [inboxSize][largestPacket]byte
 
-	read  func(fd uintptr) bool // the call, made once
+	read  func(fd uintptr) bool // the calls, made once
+	wait  *unix.Timespec
 	n     int
 	errno syscall.Errno
 }
@@ -44,7 +48,11 @@ func newInbox(conn *net.UDPConn) (*inbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &inbox{raw: raw}
+	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, err
+	}
+	in := &inbox{raw: raw, bell: bell}
 	for i := range in.vectors {
 		in.buffers[i].Base = &in.data[i][0]
 		in.buffers[i].SetLen(largestPacket)
@@ -54,25 +62,56 @@ func newInbox(conn *net.UDPConn) (*inbox, error) {
 		v.SetIovlen(1)
 		v.Control = &in.control[i][0]
 	}
-	in.read = func(fd uintptr) bool { // raw: the call never blocks, so the scheduler need not know of it
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.vectors[0])), inboxSize, unix.MSG_DONTWAIT, 0, 0)
-		in.n, in.errno = int(n), errno
-		return errno != unix.EAGAIN
+	in.read = func(fd uintptr) bool {
+		if in.n < inboxSize { // no more was there the last time
+			in.sleep(fd)
+		}
+		in.take(fd)
+		return true
 	}
 	return in, nil
 }
 
-// receive waits for datagrams, the connection's deadline or its end.
-func (in *inbox) receive() ([]datagram, error) {
+// take does not block, so the scheduler need not know of the call.
+func (in *inbox) take(fd uintptr) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.vectors[0])), inboxSize, unix.MSG_DONTWAIT, 0, 0)
+	in.n, in.errno = int(n), errno
+}
+
+func (in *inbox) sleep(fd uintptr) {
+	fds := [2]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(in.bell), Events: unix.POLLIN}}
+	_, _ = unix.Ppoll(fds[:], in.wait, nil) // what came is seen by the next take, and a signal only ends a wait
+	if fds[1].Revents != 0 {
+		var count [8]byte
+		_, _ = unix.Read(in.bell, count[:])
+	}
+}
+
+// ring ends a wait, or the next one.
+func (in *inbox) ring() {
+	one := [8]byte{1, 1} // any number but zero, in either byte order
+	_, _ = unix.Write(in.bell, one[:])
+}
+
+// receive waits for datagrams, the bell or the end of the wait; it has no end if it is negative. There may be none.
+func (in *inbox) receive(wait time.Duration) ([]datagram, error) {
 	for i := range in.vectors {
 		v := &in.vectors[i].Msghdr
 		v.Namelen = unix.SizeofSockaddrInet6
 		v.SetControllen(controlSpace)
 	}
+	if in.wait = nil; wait >= 0 {
+		ts := unix.NsecToTimespec(int64(wait))
+		in.wait = &ts
+	}
 	if err := in.raw.Read(in.read); err != nil {
 		return nil, err
 	}
-	if in.errno != 0 {
+	switch in.errno {
+	case 0:
+	case unix.EAGAIN:
+		return nil, nil
+	default:
 		return nil, in.errno
 	}
 	for i := range in.n {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // port is a UDP socket with the transfers that run on it: its number is their TID. Transfers share a few ports instead
@@ -23,7 +25,8 @@ type port struct {
 	out       *outbox
 	sessions  map[netip.AddrPort]*session
 	timers    timers
-	armed     time.Time // when the goroutine wakes up by itself; zero: not at all
+	asleep    bool      // the goroutine waits, and is to be woken up for what is due before its alarm
+	alarm     time.Time // zero: there is none
 	strangers int       // ERROR 5 sent since strangeAt
 	strangeAt time.Time
 	ended     []*session // to be recorded when the lock is free
@@ -44,17 +47,18 @@ func newPort(t *TFTP, conn *net.UDPConn, listen bool) (*port, error) {
 
 // run serves until the socket is closed.
 func (p *port) run() error {
+	defer p.mute()
 	for {
-		batch, err := p.in.receive()
+		batch, err := p.in.receive(p.rest())
 		switch {
-		case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
 		case errors.Is(err, net.ErrClosed):
 			return nil
-		case !passing(err):
+		case err != nil && !passing(err):
 			return fmt.Errorf("%s: %w", p.conn.LocalAddr(), err)
 		}
 		now := p.t.Now()
 		p.turn(func() {
+			p.asleep = false
 			for i := range batch {
 				p.take(&batch[i], now)
 			}
@@ -68,16 +72,41 @@ func (p *port) run() error {
 	}
 }
 
+// rest is how long the goroutine may sleep: until its next session is due, or for ever.
+func (p *port) rest() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asleep, p.alarm = true, p.timers.next()
+	switch {
+	case p.closed:
+		return 0
+	case p.alarm.IsZero():
+		return -1
+	}
+	return max(p.alarm.Sub(p.t.Now()), 0)
+}
+
 // turn does something to sessions under the lock, sends what it put into the outbox, and then records what has ended.
 func (p *port) turn(do func()) {
 	p.mu.Lock()
 	do()
 	p.out.flush()
-	p.arm()
+	if next := p.timers.next(); p.asleep && !next.IsZero() && (p.alarm.IsZero() || next.Before(p.alarm)) {
+		p.asleep = false
+		p.in.ring()
+	}
 	ended := p.ended
 	p.ended = nil
 	p.mu.Unlock()
 	p.t.finish(ended...)
+}
+
+// mute is the end of the goroutine: nobody rings any more.
+func (p *port) mute() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed, p.asleep = true, false
+	unix.Close(p.in.bell)
 }
 
 // start gives a request its first answer.
@@ -138,6 +167,10 @@ func (p *port) close() {
 			if !s.over {
 				p.fail(s, errStopping, p.t.Now())
 			}
+		}
+		if p.asleep {
+			p.asleep = false
+			p.in.ring() // or closing would wait for it
 		}
 	})
 	p.conn.Close()
@@ -244,18 +277,4 @@ func (p *port) stranger(d *datagram, now time.Time) {
 	if p.strangers++; p.strangers <= perSecond {
 		p.out.packet(&d.peer, errorPacket(codeUnknownTID, "Unknown transfer ID"))
 	}
-}
-
-// arm sees to it that the goroutine wakes up for its next session.
-func (p *port) arm() {
-	next := p.timers.next()
-	if next.Equal(p.armed) {
-		return
-	}
-	p.armed = next
-	deadline := next
-	if !next.IsZero() {
-		deadline = time.Now().Add(next.Sub(p.t.Now())) // the injected clock may differ from the kernel's
-	}
-	_ = p.conn.SetReadDeadline(deadline) // a closed connection is noticed by who reads from it
 }

@@ -1,6 +1,7 @@
 package tftpd
 
 import (
+	"fmt"
 	"net"
 	"runtime"
 	"time"
@@ -31,23 +32,24 @@ func (t *TFTP) openPorts() error {
 	}
 	for range min(max(runtime.GOMAXPROCS(0), 2), 8) {
 		conn, err := listenNetwork(network, (&net.UDPAddr{IP: at.IP, Zone: at.Zone}).String())
-		if err != nil {
-			t.closePorts()
-			return err
+		var p *port
+		if err == nil {
+			p, err = newPort(t, conn, false)
 		}
-		p, err := newPort(t, conn, false)
 		if err != nil {
 			t.closePorts()
-			return err
+			return fmt.Errorf("a port for transfers: %w", err)
 		}
 		t.ports = append(t.ports, p)
 	}
 	return nil
 }
 
+// closePorts closes ports that do not run.
 func (t *TFTP) closePorts() {
 	for _, p := range t.ports {
 		p.conn.Close()
+		p.mute()
 	}
 }
 
