@@ -34,7 +34,7 @@ type session struct {
 	tries    int       // retransmissions since the last progress
 	progress time.Time // the request, or the last ACK that said something new
 	timed    int64     // the block whose ACK measures the round trip; -1: none
-	timedAt  time.Time
+	sentAt   time.Time
 
 	due   time.Time // when to send again, or to give up
 	waits time.Time // when the timers look at it: not after due
@@ -52,9 +52,9 @@ func (s *session) starts(t terms, c *content, now time.Time) {
 // sent notes that blocks were sent, those from fresh on for the first time: an ACK of them tells the round trip (Karn's
 // algorithm, RFC 6298 section 3).
 func (s *session) sent(blocks span, fresh int64, now time.Time) {
-	s.timed = -1
+	s.timed, s.sentAt = -1, now
 	if fresh <= blocks.last {
-		s.timed, s.timedAt = fresh, now
+		s.timed = fresh
 	}
 	s.due = now.Add(s.wait())
 	if end := s.end(); s.due.After(end) || s.sends == firstSends {
@@ -72,7 +72,11 @@ func (s *session) wait() time.Duration {
 	case s.trip.known():
 		longest = s.retransmit
 	}
-	return min(s.trip.wait(s.retransmit, unknown)<<min(s.tries, 10), longest)
+	doublings := s.tries
+	if s.window.size > 1 && doublings > 0 {
+		doublings-- // a client does not acknowledge the block that it lacked until its window is full, or the block comes again
+	}
+	return min(s.trip.wait(s.retransmit, unknown)<<min(doublings, 10), longest)
 }
 
 // end is when the session is given up if the client makes no progress.
@@ -98,8 +102,10 @@ func (s *session) ack(number uint16, now time.Time) span {
 		return next
 	}
 	s.sends, s.tries, s.progress = 0, 0, now
-	if s.timed >= 0 && s.window.acked >= s.timed {
-		s.trip.sample(now.Sub(s.timedAt))
+	if !s.trip.known() || s.timed >= 0 && s.window.acked >= s.timed {
+		// Where much is lost, no block may arrive at the first attempt, ever. The first measure is taken of any ACK:
+		// it may answer what was sent earlier and is too short then, which costs a repeated block and not a second.
+		s.trip.sample(now.Sub(s.sentAt))
 		s.timed = -1
 	}
 	s.record.bytes += s.offset(s.window.acked) - s.offset(before)

@@ -151,6 +151,9 @@ func (n *lossy) forward() {
 			}()
 		}
 		p.mu.Lock()
+		if b[1] == opRead {
+			p.to = n.server
+		}
 		to := p.to
 		p.mu.Unlock()
 		if !n.loses() {
@@ -161,6 +164,7 @@ func (n *lossy) forward() {
 
 func TestEveryTransferFinishesOverALossyNetwork(t *testing.T) {
 	l := newLab(t)
+	l.config.Grace = time.Millisecond // for those whose last ACK was lost
 	content := random(100_000)
 	l.has("x", content)
 	server := l.tftp("127.0.0.1:0")
