@@ -3,7 +3,9 @@ package tftpd
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime"
+	"strconv"
 	"time"
 )
 
@@ -111,8 +113,9 @@ func (t *TFTP) begin(s *session) {
 		t.finish(s)
 		return
 	}
-	s.record = t.Config.begin("tftp", s.client.String(), rq.name)
-	content, err := t.open(s, rq)
+	who := named(s.client)
+	s.record = t.Config.begin("tftp", who.String(), rq.name)
+	content, err := t.open(s, rq, who.Addr())
 	if err != nil {
 		s.record.fail(err)
 		s.port.refuse(s, err)
@@ -127,7 +130,7 @@ func (t *TFTP) begin(s *session) {
 }
 
 // open finds the file.
-func (t *TFTP) open(s *session, rq request) (c *content, err error) {
+func (t *TFTP) open(s *session, rq request, who netip.Addr) (c *content, err error) {
 	defer func() {
 		if p := recover(); p != nil { // Files may be other people's code
 			err = panicked(p)
@@ -141,11 +144,22 @@ func (t *TFTP) open(s *session, rq request) (c *content, err error) {
 		return nil, err
 	}
 	s.record.file = name
-	f, err := t.Files.Open(Request{Name: name, Client: s.client.Addr().Unmap()})
+	f, err := t.Files.Open(Request{Name: name, Client: who})
 	if err != nil {
 		return nil, err
 	}
 	return t.cache.take(f, rq.netascii)
+}
+
+// named is a link-local client with its interface's name as the zone, which people and other code know.
+func named(client netip.AddrPort) netip.AddrPort {
+	zone := client.Addr().Zone()
+	if index, err := strconv.Atoi(zone); err == nil {
+		if i, err := net.InterfaceByIndex(index); err == nil {
+			zone = i.Name
+		}
+	}
+	return netip.AddrPortFrom(client.Addr().WithZone(zone), client.Port())
 }
 
 // finish gives back what sessions held, and records them. Nobody may hold the lock of a port.
