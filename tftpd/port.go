@@ -236,7 +236,7 @@ func (p *port) expire(s *session, now time.Time) {
 	}
 }
 
-// resend sends the oldest block that is not acknowledged; the first answer only so often.
+// resend sends a block that is not acknowledged; the first answer only so often.
 func (p *port) resend(s *session, now time.Time) {
 	if s.sends == firstSends {
 		return
@@ -244,7 +244,7 @@ func (p *port) resend(s *session, now time.Time) {
 	if s.sends > 0 {
 		s.sends++
 	}
-	p.send(s, s.window.oldest(), s.window.next, now)
+	p.send(s, s.window.again(s.tries), s.window.next, now)
 }
 
 // fail ends a transfer for a reason of our own, which the client hears of.

@@ -29,9 +29,16 @@ func newWindow(size int, last int64, options bool) window {
 // first is what answers the request: one block, because nothing is known yet of who asked.
 func (w *window) first() span { return w.sending(span{w.next, w.next}) }
 
-// oldest is what to send after a timeout: one block. The client answers it with what it has, and the rest of the window
-// need not be lost.
-func (w *window) oldest() span { return span{w.acked + 1, w.acked + 1} }
+// again is what to send after the n-th timeout in a row: one block, the rest of the window need not be lost. First it is
+// the newest: a client that lacks blocks before it says which, and one that has it says so. Then by turns the oldest
+// that is missing here, and the newest: of a client that said so already, but was not heard, only the right block draws
+// an answer.
+func (w *window) again(n int) span {
+	if n%2 == 1 {
+		return span{w.next - 1, w.next - 1}
+	}
+	return span{w.acked + 1, w.acked + 1}
+}
 
 // done tells whether everything has arrived.
 func (w *window) done() bool { return w.acked == w.last }

@@ -152,7 +152,7 @@ func FuzzWindow(f *testing.F) {
 				return
 			}
 			if first > until {
-				first, until = s.sends(s.w.Oldest())
+				first, until = s.sends(s.w.Again(steps))
 			}
 		}
 	})
