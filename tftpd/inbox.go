@@ -63,10 +63,10 @@ func newInbox(conn *net.UDPConn) (*inbox, error) {
 		v.Control = &in.control[i][0]
 	}
 	in.read = func(fd uintptr) bool {
-		if in.n < inboxSize { // no more was there the last time
+		if in.take(fd); in.errno == unix.EAGAIN {
 			in.sleep(fd)
+			in.take(fd)
 		}
-		in.take(fd)
 		return true
 	}
 	return in, nil
