@@ -122,13 +122,17 @@ func (s *site) starts(config string, env ...string) (*program, string) {
 	}
 	cmd := s.server.Command(os.Args[0])
 	cmd.Env = append(append(os.Environ(), role+"="+filepath.Join(dir, "config.yml")), env...)
-	out, err := cmd.StdoutPipe()
+	// A pipe of our own: that of StdoutPipe is closed when the program ends, with its last words in it.
+	out, its, err := os.Pipe()
 	must(s.t, err)
+	cmd.Stdout = its
 	process, err := s.server.Start(cmd)
 	must(s.t, err)
+	must(s.t, its.Close())
 	p := &program{process, make(chan string, 1000)}
 	go func() { // ends with the program
 		defer close(p.said)
+		defer out.Close()
 		for text := bufio.NewScanner(out); text.Scan(); {
 			p.said <- text.Text()
 		}
