@@ -46,7 +46,10 @@ func (w *walker) list(tree *parse.Tree, list *parse.ListNode) {
 	}
 	for _, node := range list.Nodes {
 		switch n := node.(type) {
+		case *parse.ActionNode:
+			w.numbers(tree, n.Pipe)
 		case *parse.TemplateNode:
+			w.numbers(tree, n.Pipe)
 			w.call(tree, n)
 		case *parse.IfNode:
 			w.branch(tree, &n.BranchNode)
@@ -55,6 +58,7 @@ func (w *walker) list(tree *parse.Tree, list *parse.ListNode) {
 		case *parse.RangeNode:
 			if first := n.Pipe.Cmds[0].Args[0]; first.Type() == parse.NodeNumber {
 				w.fail(tree, n, "loops over a number; loop over a list of machines.yml")
+				continue
 			}
 			w.branch(tree, &n.BranchNode)
 		}
@@ -62,8 +66,34 @@ func (w *walker) list(tree *parse.Tree, list *parse.ListNode) {
 }
 
 func (w *walker) branch(tree *parse.Tree, b *parse.BranchNode) {
+	w.numbers(tree, b.Pipe)
 	w.list(tree, b.List)
 	w.list(tree, b.ElseList)
+}
+
+// maxNumber bounds a number in a template: by way of a variable it can become the length of a loop.
+const maxNumber = 65535
+
+// numbers looks for numbers that are too large in a pipeline, which may be nil, and in what it is made of.
+func (w *walker) numbers(tree *parse.Tree, pipe *parse.PipeNode) {
+	if pipe == nil {
+		return
+	}
+	for _, command := range pipe.Cmds {
+		for _, arg := range command.Args {
+			if chain, ok := arg.(*parse.ChainNode); ok {
+				arg = chain.Node
+			}
+			switch n := arg.(type) {
+			case *parse.PipeNode:
+				w.numbers(tree, n)
+			case *parse.NumberNode:
+				if n.IsUint && n.Uint64 > maxNumber {
+					w.fail(tree, n, "the number "+n.Text+" is larger than 65535, and could make an endless loop; write a text")
+				}
+			}
+		}
+	}
 }
 
 func (w *walker) call(tree *parse.Tree, n *parse.TemplateNode) {
