@@ -59,8 +59,12 @@ func (w *Window) Ack(number uint16, now time.Time, pause time.Duration) (first, 
 	return s.first, s.last, progress
 }
 
-// Again is what the n-th timeout in a row makes it send.
-func (w *Window) Again(n int) (first, last int64) { s := w.w.again(n); return s.first, s.last }
+// Again is the last block that the n-th timeout in a row makes it send.
+func (w *Window) Again(n int) (first, last int64) {
+	blocks := w.w.again(n)
+	s := blocks[len(blocks)-1]
+	return s.first, s.last
+}
 
 // State tells what has arrived, and whether that is all.
 func (w *Window) State() (acked int64, done bool) { return w.w.acked, w.w.done() }

@@ -236,7 +236,7 @@ func (p *port) expire(s *session, now time.Time) {
 	}
 }
 
-// resend sends a block that is not acknowledged; the first answer only so often.
+// resend sends what may be missing; the first answer only so often.
 func (p *port) resend(s *session, now time.Time) {
 	if s.sends == firstSends {
 		return
@@ -244,7 +244,11 @@ func (p *port) resend(s *session, now time.Time) {
 	if s.sends > 0 {
 		s.sends++
 	}
-	p.send(s, s.window.again(s.tries), s.window.next, now)
+	for _, blocks := range s.window.again(s.tries) {
+		if !s.over {
+			p.send(s, blocks, s.window.next, now)
+		}
+	}
 }
 
 // fail ends a transfer for a reason of our own, which the client hears of.

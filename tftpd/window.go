@@ -29,15 +29,22 @@ func newWindow(size int, last int64, options bool) window {
 // first is what answers the request: one block, because nothing is known yet of who asked.
 func (w *window) first() span { return w.sending(span{w.next, w.next}) }
 
-// again is what to send after the n-th timeout in a row: one block, the rest of the window need not be lost. First it is
-// the newest: a client that lacks blocks before it says which, and one that has it says so. Then by turns the oldest
-// that is missing here, and the newest: of a client that said so already, but was not heard, only the right block draws
-// an answer.
-func (w *window) again(n int) span {
-	if n%2 == 1 {
-		return span{w.next - 1, w.next - 1}
+// pairs is how many timeouts in a row send two blocks.
+const pairs = 3
+
+// again is what to send after the n-th timeout in a row, the rest of the window need not be lost: the oldest block that is
+// not acknowledged, and the newest. A client that lacks the oldest takes it; one that lacks another, or has them all, says
+// so to the newest. It is not known here which of them the client is. Of one that stays silent there is no more to learn
+// from two: then it gets them by turns.
+func (w *window) again(n int) []span {
+	oldest, newest := span{w.acked + 1, w.acked + 1}, span{w.next - 1, w.next - 1}
+	switch {
+	case oldest == newest, n > pairs && n%2 == 0:
+		return []span{oldest}
+	case n > pairs:
+		return []span{newest}
 	}
-	return span{w.acked + 1, w.acked + 1}
+	return []span{oldest, newest}
 }
 
 // done tells whether everything has arrived.
