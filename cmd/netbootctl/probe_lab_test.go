@@ -166,7 +166,7 @@ func (s *site) dnsmasq(address string, lines ...string) (leases, log string) {
 	if strings.Contains(strings.Join(lines, "\n"), "2001:db8::") {
 		port = "udp 547"
 	}
-	log = s.run(s.server(address), []string{port}, "dnsmasq", "--keep-in-foreground", "--log-facility=-", "--conf-file="+conf)
+	log = s.run(s.server(address), []string{port}, "dnsmasq", "--keep-in-foreground", "--pid-file=", "--log-facility=-", "--conf-file="+conf)
 	return leases, log
 }
 
