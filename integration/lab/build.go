@@ -44,7 +44,7 @@ func Build(dir string) error {
 		return fmt.Errorf("%w; under sudo, keep the path: sudo env \"PATH=$PATH\" ..., or name a directory "+
 			"with built programs", err)
 	}
-	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/"+dhcpd, "./cmd/"+tftpd)
+	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/...")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w:\n%s", build, err, strings.TrimSpace(string(out)))
