@@ -161,3 +161,26 @@ func TestAMissingProgramIsNamedWithItsRemedy(t *testing.T) {
 		t.Errorf("got %q, want %q in it", err, want)
 	}
 }
+
+func TestAClientDoesNotAskAServerThatHasEnded(t *testing.T) {
+	_, server, client := pair(t)
+	ends, err := server.Start(server.Command("sh", "-c", "exit 3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	serves, err := server.Start(server.Command("tail", "-f", "/dev/null"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.Ask(client.Command("tail", "-f", "/dev/null"), serves, ends)
+	if err == nil || !strings.Contains(err.Error(), "sh -c exit 3 ended (exit status 3) while it was asked by ") {
+		t.Errorf("says %v", err)
+	}
+	out, err := client.Ask(client.Command("echo", "here"), serves)
+	if err != nil || string(out) != "here\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+	if _, err := client.Ask(client.Command("cat", "/nowhere"), serves); err == nil || !strings.Contains(err.Error(), "/nowhere: No such file") {
+		t.Errorf("says %v", err)
+	}
+}

@@ -1,6 +1,7 @@
 package nettest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -38,6 +39,36 @@ func (s *Space) Start(cmd *exec.Cmd) (*Process, error) {
 	s.processes = append(s.processes, p)
 	s.mu.Unlock()
 	return p, nil
+}
+
+// Ask runs a client's command to its end and returns its standard output. Where one of the servers that it asks ends
+// before it, so does the command, and the error says which: a client would go on asking for as long as it is told to.
+func (s *Space) Ask(cmd *exec.Cmd, servers ...*Process) ([]byte, error) {
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	client, err := s.Start(cmd)
+	if err != nil {
+		return nil, err
+	}
+	ended := make(chan *Process, len(servers))
+	for _, server := range servers {
+		go func() { // ends with the client
+			select {
+			case <-server.Done():
+				ended <- server
+			case <-client.Done():
+			}
+		}()
+	}
+	select {
+	case server := <-ended:
+		err = errors.Join(fmt.Errorf("%s ended (%v) while it was asked by %s", server.cmd, server.Err(), cmd), client.Stop())
+	case <-client.Done():
+		if err = client.Err(); err != nil {
+			err = fmt.Errorf("%s: %w\n%s", cmd, err, &complaints)
+		}
+	}
+	return out.Bytes(), err
 }
 
 // Done is closed when the process has ended and all its output was read.
