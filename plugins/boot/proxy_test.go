@@ -67,6 +67,7 @@ var vectorsProxy = []struct {
 	{"P24", "REQUEST without a class on port 4011", nil, asPXE(grub), port4011, 0, want{none: true}},
 	{"", "REQUEST on port 4011 for another boot server", nil, asPXE(biosROM).with(theirs), port4011, 0, want{none: true}},
 	{"", "U-Boot reads header and siaddr of the offer", nil, uBoot, port67, 0, want{file: "uboot.scr"}},
+	{"", "U-Boot's EFI boot method says UEFI and asks port 67 only", fastARM, uBootEFI, port67, 0, want{file: "ipxe-arm64.efi", has: []tlv{opt(60, "PXEClient"), bin(43, "06 01 08 ff")}}},
 	{"", "machine without a rule", nil, edk2.with(arch(33), pxe(33, "003016")), port67, 0, want{none: true}},
 	{"", "RELEASE", nil, asPXE(biosROM).with(bin(53, "07")), port67, 0, want{none: true}},
 	{"", "DECLINE", nil, biosROM.with(bin(53, "04")), port67, 0, want{none: true}},
@@ -80,6 +81,10 @@ func asDiscovery(r request4) request4 {
 
 func fastUEFI(m string) string {
 	return strings.Replace(m, "arch: uefi-x64,", "arch: uefi-x64, profile: fast,", 1)
+}
+
+func fastARM(m string) string {
+	return strings.Replace(m, "arch: uefi-arm64,", "arch: uefi-arm64, profile: fast,", 1)
 }
 
 const theMenu = `menu: {prompt: Choose, timeout: 5s, items: [{text: Install, file: install.efi}, {text: Disk, local: true}, {text: Test, file: test.efi}]}`

@@ -62,6 +62,8 @@ var (
 	uBoot = request4{file: "uImage", options: []tlv{
 		bin(53, "01"), bin(57, "0240"), arch(22), bin(94, "010000"), opt(60, "U-Boot.armv8"), bin(55, "01 03 06 0c 11"),
 	}}
+	// uBootEFI is what U-Boot's bootmeth_efi sends, with the architecture in hex.
+	uBootEFI = uBoot.with(arch(11), opt(60, "PXEClient:Arch:0000b:UNDI:003000"))
 	grub     = request4{secs: 4711, options: []tlv{bin(53, "01")}}
 	windows  = request4{options: []tlv{bin(53, "01"), opt(60, "MSFT 5.0"), bin(55, "01 03 06 0f 1f 21 2b 2c 2e 2f")}}
 	theLease = bin(50, "0a000064")
