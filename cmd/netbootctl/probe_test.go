@@ -187,7 +187,7 @@ func masked(text string) string {
 
 // The README's example is what the program prints, but for times and addresses.
 func TestTheREADMEShowsWhatAProbePrints(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
