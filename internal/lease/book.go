@@ -55,15 +55,21 @@ type Book struct {
 	mu       sync.Mutex
 	time     bookTime
 	entries  map[netip.Addr]*entry
-	kept     []*entry          // those with a record; only ever grows, so that a snapshot may walk it while it does
-	owners   map[string]*entry // the address that each owner had last, unless somebody else has it
-	held     map[string]*entry // what each client is offered
-	holds    list.List         // of entries, the one that is held no longer first
-	expiring order             // what is not free
-	pools    []*Pool
+	kept     []*entry       // those with a record; only ever grows, so that a snapshot may walk it while it does
+	owners   map[key]*entry // the address that each owner had last, unless somebody else has it
+	held     map[key]*entry // what each client is offered
+	holds    list.List      // of entries, the one that is held no longer first
+	expiring order          // what is not free
+	plan     plan
 	counts   [Abandoned + 1]int
 	notes    map[string]bool
 	record   []byte // reused
+}
+
+// key is an owner in a network.
+type key struct {
+	owner   string
+	network uint16
 }
 
 // entry is one address that was offered or has a record.
@@ -77,7 +83,8 @@ type entry struct {
 	durable    uint32 // the newest that is on stable storage
 	place      int32  // in expiring, or if it is free and not held in its pool's available
 	state      State
-	kept       bool // has a record
+	kept       bool   // has a record
+	network    uint16 // by its number; 0: none
 }
 
 // hold is an offer.
@@ -96,8 +103,8 @@ func Open(c Config) (*Book, error) {
 		c.Quarantine = 24 * time.Hour
 	}
 	b := &Book{
-		config: c, time: bookTime{clock: c.Clock}, entries: map[netip.Addr]*entry{}, owners: map[string]*entry{},
-		held: map[string]*entry{}, notes: map[string]bool{},
+		config: c, time: bookTime{clock: c.Clock}, entries: map[netip.Addr]*entry{}, owners: map[key]*entry{},
+		held: map[key]*entry{}, notes: map[string]bool{},
 	}
 	c.Journal.Replay, c.Journal.Snapshot = b.replay, b.snapshot
 	var err error
@@ -132,16 +139,21 @@ func (b *Book) index() {
 			newest = max(newest, e.start)
 			b.expiring.add(e)
 		}
-		if e.facts == "" {
-			continue
-		}
-		// The one that the owner had last counts, also where a crash between the two records of a move left it two.
-		owner := e.facts.owner()
-		if other := b.owners[owner]; other == nil || other.start < e.start || other.start == e.start && other.state == Free {
-			b.owners[owner] = e
-		}
+		b.own(e)
 	}
 	b.time.begin(newest)
+}
+
+// own notes whose an entry is. The one that the owner had last counts, also where a crash between the two records of a move
+// left it two.
+func (b *Book) own(e *entry) {
+	if e.facts == "" {
+		return
+	}
+	k := key{e.facts.owner(), e.network}
+	if other := b.owners[k]; other == nil || other.start < e.start || other.start == e.start && other.state == Free {
+		b.owners[k] = e
+	}
 }
 
 // Close makes what was committed durable. The Book takes nothing more.

@@ -7,7 +7,8 @@ const maxHeld = 1 << 17
 
 // hold reserves an entry for a client. What the client was offered before it is not offered any more.
 func (b *Book) hold(e *entry, owner string, now int64) {
-	if other := b.held[owner]; other != nil && other != e {
+	k := key{owner, e.network}
+	if other := b.held[k]; other != nil && other != e {
 		b.withdraw(other)
 	}
 	until := now + int64(b.config.Hold/time.Second)
@@ -24,13 +25,13 @@ func (b *Book) hold(e *entry, owner string, now int64) {
 		b.leave(e)
 	}
 	e.held = &hold{owner: owner, until: until, link: b.holds.PushBack(e)}
-	b.held[owner] = e
+	b.held[k] = e
 }
 
 // drop forgets that an entry is held.
 func (b *Book) drop(e *entry) {
 	if e.held != nil {
-		delete(b.held, e.held.owner)
+		delete(b.held, key{e.held.owner, e.network})
 		b.holds.Remove(e.held.link)
 		e.held = nil
 	}
@@ -42,7 +43,9 @@ func (b *Book) withdraw(e *entry) {
 	b.drop(e)
 	if !e.kept {
 		delete(b.entries, e.addr)
-		e.pool.giveBack(e.addr)
+		if e.pool != nil {
+			e.pool.giveBack(e.addr)
+		}
 	}
 }
 
@@ -56,12 +59,12 @@ func (b *Book) set(e *entry, s State, f facts, start, end int64) {
 	}
 	b.counts[s]++
 	b.leave(e)
-	if e.facts != "" && f != e.facts && b.owners[e.facts.owner()] == e {
-		delete(b.owners, e.facts.owner())
+	if k := (key{e.facts.owner(), e.network}); e.facts != "" && f != e.facts && b.owners[k] == e {
+		delete(b.owners, k)
 	}
 	e.state, e.start, e.end, e.facts = s, start, end, f
 	if f != "" {
-		b.owners[f.owner()] = e
+		b.owners[key{f.owner(), e.network}] = e
 	}
 	b.drop(e)
 }
@@ -71,7 +74,7 @@ func (b *Book) leave(e *entry) {
 	switch {
 	case e.place == outside:
 	case e.state == Free:
-		e.pool.available.remove(e)
+		e.pool.available.remove(e) // it is in one, or it would be outside
 	default:
 		b.expiring.remove(e)
 	}

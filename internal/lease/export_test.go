@@ -17,7 +17,7 @@ func Canonical(record []byte) (again []byte, l Lease, ok bool) {
 
 // Replays reads records as a start does, which must not panic.
 func Replays(records ...[]byte) error {
-	b := &Book{entries: map[netip.Addr]*entry{}, owners: map[string]*entry{}, held: map[string]*entry{}, notes: map[string]bool{}}
+	b := &Book{entries: map[netip.Addr]*entry{}, owners: map[key]*entry{}, held: map[key]*entry{}, notes: map[string]bool{}}
 	var err error
 	for _, r := range records {
 		err = errors.Join(err, b.replay(r))

@@ -16,7 +16,7 @@ var (
 
 // Offer reserves an address for a while and tells it: the one that the client has, was offered, or had last; or the wanted
 // one, which may be invalid; or the lowest that nobody has had; or the one that has been free for the longest time. Pools
-// are asked in their order. It writes nothing.
+// are asked in their order, and are all of one network. It writes nothing.
 func (b *Book) Offer(owner string, want netip.Addr, from ...*Pool) (netip.Addr, error) {
 	if owner == "" || len(owner) > MaxField {
 		return netip.Addr{}, errNoOwner
@@ -36,21 +36,22 @@ func (b *Book) Offer(owner string, want netip.Addr, from ...*Pool) (netip.Addr, 
 
 // choose is the entry for a client, whether it has a record or not; nil: there is none.
 func (b *Book) choose(owner string, want netip.Addr, now int64, from []*Pool) *entry {
-	if e := b.owners[owner]; e != nil && among(e.pool, from) && e.lendable(owner, now) {
+	k := b.key(owner, from)
+	if e := b.owners[k]; e != nil && among(e.pool, from) && e.lendable(owner, now) {
 		return e
 	}
-	if e := b.held[owner]; e != nil && among(e.pool, from) && e.lendable(owner, now) {
+	if e := b.held[k]; e != nil && among(e.pool, from) && e.lendable(owner, now) {
 		return e
 	}
 	if p := poolOf(want, from); p != nil {
-		if e := b.at(want, p, now); e.lendable(owner, now) {
+		if e := b.at(want, now); e.lendable(owner, now) {
 			return e
 		}
 	}
 	for {
 		for _, p := range from {
 			if a, ok := p.fresh(b.entries); ok {
-				return b.at(a, p, now)
+				return b.at(a, now)
 			}
 		}
 		var oldest *entry
@@ -76,22 +77,33 @@ func among(p *Pool, from []*Pool) bool {
 
 func poolOf(a netip.Addr, from []*Pool) *Pool {
 	for _, p := range from {
-		if a.IsValid() && p.addrs.contains(a) {
+		if a.IsValid() && p.contains(a) {
 			return p
 		}
 	}
 	return nil
 }
 
+// key is the owner in the network of the pools.
+func (b *Book) key(owner string, from []*Pool) key {
+	switch {
+	case len(from) == 0 || len(from[0].ranges) == 0:
+		return key{owner, 0}
+	case from[0].fixed:
+		return key{owner, b.plan.network(from[0].ranges[0].First)}
+	}
+	return key{owner, from[0].network}
+}
+
 // at is the entry of an address. One that is new must be held or set by the caller.
-func (b *Book) at(a netip.Addr, p *Pool, now int64) *entry {
+func (b *Book) at(a netip.Addr, now int64) *entry {
 	e := b.entries[a]
 	if e != nil && e.held != nil && e.held.until <= now {
 		b.withdraw(e)
 		e = b.entries[a]
 	}
 	if e == nil {
-		e = &entry{addr: a, pool: p, place: outside}
+		e = &entry{addr: a, pool: b.plan.pool(a), network: b.plan.network(a), place: outside}
 		b.entries[a] = e
 	}
 	return e
@@ -146,15 +158,16 @@ func (b *Book) commit(owner string, f facts, a netip.Addr, seconds int64, done f
 	if e := b.entries[a]; e != nil && e.held != nil && e.held.until <= now {
 		b.withdraw(e)
 	}
-	e, last := b.entries[a], b.owners[owner]
+	k := b.key(owner, from)
+	e, last := b.entries[a], b.owners[k]
 	moves := last != nil && last != e && last.state == Active && last.end > now
 	switch {
 	case e != nil && !e.lendable(owner, now):
 		return 0, false, ErrTaken
-	case moves && (e == nil || b.held[owner] != e):
+	case moves && !p.fixed && (e == nil || b.held[k] != e):
 		return 0, false, ErrOther
 	case e == nil:
-		e = b.at(a, p, now)
+		e = b.at(a, now)
 	case e.state == Active && e.facts == f && e.durable == e.version && e.young(now) && e.end-now-1 <= seconds:
 		b.drop(e)
 		return time.Duration(e.end-now-1) * time.Second, false, nil
@@ -163,7 +176,7 @@ func (b *Book) commit(owner string, f facts, a netip.Addr, seconds int64, done f
 		b.set(last, Free, last.facts, last.start, now)
 		_ = b.log(last, nil) // if it is lost, the owner has two addresses until the first ends
 	}
-	if other := b.held[owner]; other != nil && other != e {
+	if other := b.held[k]; other != nil && other != e {
 		b.withdraw(other)
 	}
 	end := now + seconds + 1 // one more than the client is told, since now was rounded down
@@ -177,13 +190,27 @@ func (b *Book) commit(owner string, f facts, a netip.Addr, seconds int64, done f
 // young tells whether less than a quarter of a lease has passed.
 func (e *entry) young(now int64) bool { return (now-e.start)*4 < e.end-e.start && e.end > now+1 }
 
-// Withdraw takes back what a client was offered.
-func (b *Book) Withdraw(owner string) {
+// Withdraw takes back what a client was offered in the network of the pools.
+func (b *Book) Withdraw(owner string, from ...*Pool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if e := b.held[owner]; e != nil {
+	if e := b.held[b.key(owner, from)]; e != nil {
 		b.withdraw(e)
 	}
+}
+
+// Lease is what is known of an address; false: it was never lent.
+func (b *Book) Lease(a netip.Addr) (Lease, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.entries[a]
+	if e == nil || !e.kept {
+		return Lease{}, false
+	}
+	if b.time.now() >= e.end && e.state != Free {
+		b.expire(e)
+	}
+	return e.lease(), true
 }
 
 // Release ends a client's lease of an address; false: it has none. The client gets the address again if it asks in time.
@@ -209,7 +236,7 @@ func (b *Book) Decline(owner string, a netip.Addr) bool {
 	now := b.time.now()
 	b.sweep(now)
 	e := b.entries[a]
-	if e == nil || b.held[owner] != e && (e.state != Active || e.end <= now || e.facts.owner() != owner) {
+	if e == nil || (e.held == nil || e.held.owner != owner) && (e.state != Active || e.end <= now || e.facts.owner() != owner) {
 		return false
 	}
 	b.set(e, Abandoned, "", now, now+int64(b.config.Quarantine/time.Second)+1)
@@ -227,7 +254,7 @@ func (b *Book) Adopt(c Client, a netip.Addr, end time.Time) (bool, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.entries[a] != nil || b.owners[c.Owner] != nil || !a.IsValid() {
+	if b.entries[a] != nil || b.owners[key{c.Owner, b.plan.network(a)}] != nil || !a.IsValid() {
 		return false, nil
 	}
 	now, state := b.time.now(), Active
@@ -235,7 +262,7 @@ func (b *Book) Adopt(c Client, a netip.Addr, end time.Time) (bool, error) {
 	if until <= now {
 		state = Free
 	}
-	e := b.at(a, poolOf(a, b.pools), now)
+	e := b.at(a, now)
 	b.set(e, state, f, min(now, until), until)
 	return true, b.log(e, nil)
 }

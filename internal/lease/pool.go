@@ -3,9 +3,9 @@ package lease
 import (
 	"container/heap"
 	"encoding/binary"
-	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 )
 
 // Range is addresses of one family from the first to the last, both included.
@@ -28,29 +28,32 @@ func (r Range) Size() uint64 {
 
 // Pool is addresses of a Book that clients are lent. An address is in one pool at most.
 type Pool struct {
-	addrs     Range
+	ranges    []Range // sorted, without overlaps; none: the pool is no more
+	network   uint16
+	fixed     bool                // see Fixed
+	turn      int                 // the range that next is in
 	next      netip.Addr          // no address from here on was given out by its turn; invalid: all were
 	returned  returned            // addresses before next that were only offered
 	inside    map[netip.Addr]bool // is in returned
 	available order               // had an owner, and are free now
 }
 
-// NewPool makes a pool of addresses, with what the journal says of them. Pools must not overlap.
+// Fixed is one address that the configuration gives to one client. It is lent like one of a pool, if nobody else still has
+// it, and the client may ask for it while it has another one. It should be in no other pool.
+func Fixed(a netip.Addr) *Pool { return &Pool{ranges: []Range{{a, a}}, fixed: true} }
+
+// NewPool adds a pool to the addresses that are of no network, with what the journal says of them. Pools must not overlap.
 func (b *Book) NewPool(addrs Range) (*Pool, error) {
-	if !addrs.First.IsValid() || addrs.First.BitLen() != addrs.Last.BitLen() || addrs.Last.Less(addrs.First) {
-		return nil, fmt.Errorf("%s to %s is no range of addresses; give the first and the last", addrs.First, addrs.Last)
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, other := range b.pools {
-		if other.addrs.contains(addrs.First) || addrs.contains(other.addrs.First) {
-			return nil, fmt.Errorf("%s to %s overlaps %s to %s; an address can be in one pool only", addrs.First, addrs.Last, other.addrs.First, other.addrs.Last)
-		}
+	p := newPool([]Range{addrs}, 0)
+	next := b.plan.with(p)
+	if err := next.sort(); err != nil {
+		return nil, err
 	}
-	p := &Pool{addrs: addrs, next: addrs.First, inside: map[netip.Addr]bool{}}
-	b.pools = append(b.pools, p)
+	b.plan = next
 	for _, e := range b.kept {
-		if addrs.contains(e.addr) {
+		if p.contains(e.addr) {
 			e.pool = p
 			if e.state == Free {
 				p.available.add(e)
@@ -61,8 +64,27 @@ func (b *Book) NewPool(addrs Range) (*Pool, error) {
 	return p, nil
 }
 
+func newPool(ranges []Range, network uint16) *Pool {
+	p := &Pool{ranges: slices.Clone(ranges), network: network, inside: map[netip.Addr]bool{}}
+	slices.SortFunc(p.ranges, func(a, b Range) int { return a.First.Compare(b.First) })
+	if len(p.ranges) > 0 {
+		p.next = p.ranges[0].First
+	}
+	return p
+}
+
+func (p *Pool) contains(a netip.Addr) bool {
+	i, found := slices.BinarySearchFunc(p.ranges, a, func(r Range, a netip.Addr) int { return r.First.Compare(a) })
+	return found || i > 0 && p.ranges[i-1].contains(a)
+}
+
 // Size is how many addresses the pool has.
-func (p *Pool) Size() uint64 { return p.addrs.Size() }
+func (p *Pool) Size() (n uint64) {
+	for _, r := range p.ranges {
+		n = max(n, n+r.Size()) // more than fit are told as so many
+	}
+	return n
+}
 
 // skip moves next behind addresses that are known already.
 func (p *Pool) skip(entries map[netip.Addr]*entry) {
@@ -72,11 +94,14 @@ func (p *Pool) skip(entries map[netip.Addr]*entry) {
 }
 
 func (p *Pool) advance() {
-	if p.next == p.addrs.Last {
-		p.next = netip.Addr{}
+	if p.next != p.ranges[p.turn].Last {
+		p.next = p.next.Next()
 		return
 	}
-	p.next = p.next.Next()
+	p.next = netip.Addr{}
+	if p.turn++; p.turn < len(p.ranges) {
+		p.next = p.ranges[p.turn].First
+	}
 }
 
 // fresh takes the lowest address that nobody has had.
@@ -87,6 +112,9 @@ func (p *Pool) fresh(entries map[netip.Addr]*entry) (a netip.Addr, ok bool) {
 		if entries[a] == nil {
 			return a, true
 		} // else a client asked for it by name since
+	}
+	if p.fixed {
+		return a, false
 	}
 	p.skip(entries)
 	if a = p.next; !a.IsValid() {

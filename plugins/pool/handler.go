@@ -135,7 +135,7 @@ func leavesAfterOffer(req *dhcpv4.DHCPv4) bool {
 func (h *chain) request(a *asker) (*dhcpv4.DHCPv4, bool) {
 	chosen, ours := a.option(dhcpv4.OptionServerIdentifier), addr(a.resp.Options.Get(dhcpv4.OptionServerIdentifier))
 	if chosen.IsValid() && ours.IsValid() && chosen != ours {
-		h.book.Withdraw(a.Owner)
+		h.book.Withdraw(a.Owner, h.pool)
 		return h.drop(a, "it chose the server "+chosen.String())
 	}
 	want := addr(a.req.ClientIPAddr) // renewing or rebinding
