@@ -24,16 +24,20 @@ const maxFileSize = 256 << 20
 
 // Pos is a place in a file. A struct field of this type without a tag is set to where its mapping begins.
 type Pos struct {
-	File string // as the operator named it
-	Line int    // 1 and up; 0: the file as a whole
+	File   string // as the operator named it
+	Line   int    // 1 and up; 0: the file as a whole
+	Column int    // 1 and up, in bytes; 0: somewhere in the line
 }
 
-// String is "file:line", the form that editors and terminals make clickable.
+// String is "file:line" or "file:line:column", the forms that editors and terminals make clickable.
 func (p Pos) String() string {
-	if p.Line == 0 {
+	switch {
+	case p.Line == 0:
 		return p.File
+	case p.Column == 0:
+		return p.File + ":" + strconv.Itoa(p.Line)
 	}
-	return p.File + ":" + strconv.Itoa(p.Line)
+	return p.File + ":" + strconv.Itoa(p.Line) + ":" + strconv.Itoa(p.Column)
 }
 
 // Problem is one mistake: where, what, and what to do about it.
@@ -168,7 +172,7 @@ func (d *decoder) syntax(err error) Problem {
 		line, _ = strconv.Atoi(m[1])
 		text = text[len(m[0]):]
 	}
-	return Problem{Pos: Pos{d.file, line}, Text: "is not YAML: " + text + "; look at the indentation, quotes and brackets around this line", fatal: true}
+	return Problem{Pos: Pos{File: d.file, Line: line}, Text: "is not YAML: " + text + "; look at the indentation, quotes and brackets around this line", fatal: true}
 }
 
 // Resolve is path as seen from the directory of the file that names it.

@@ -105,7 +105,7 @@ type decoder struct {
 	tooMany  bool // and that was said
 }
 
-func (d *decoder) pos(n *yaml.Node) Pos { return Pos{d.file, n.Line} }
+func (d *decoder) pos(n *yaml.Node) Pos { return Pos{File: d.file, Line: n.Line} }
 
 func (d *decoder) value(n *yaml.Node, depth int) Value {
 	for hops := 0; n.Kind == yaml.AliasNode && hops < maxDepth; hops++ {
