@@ -62,7 +62,7 @@ func (p *parser) word(t Token) *node {
 	called := p.lex.Peek().Is("(")
 	switch {
 	case known && f.takes != nil:
-		return p.call(t, word, f)
+		return p.call(word, f)
 	case known:
 		return &node{op: word, sort: f.gives}
 	case called:
@@ -120,7 +120,7 @@ func (p *parser) open() {
 	}
 }
 
-func (p *parser) call(t Token, word string, f function) *node {
+func (p *parser) call(word string, f function) *node {
 	n := &node{op: word, sort: f.gives}
 	p.open()
 	for i := 0; ; i++ {
