@@ -62,7 +62,7 @@ func (s *Space) Ask(cmd *exec.Cmd, servers ...*Process) ([]byte, error) {
 	}
 	select {
 	case server := <-ended:
-		err = errors.Join(fmt.Errorf("%s ended (%v) while it was asked by %s", server.cmd, server.Err(), cmd), client.Stop())
+		err = errors.Join(fmt.Errorf("%s ended (%s) while it was asked by %s", server.cmd, server.cmd.ProcessState, cmd), client.Stop())
 	case <-client.Done():
 		if err = client.Err(); err != nil {
 			err = fmt.Errorf("%s: %w\n%s", cmd, err, &complaints)
