@@ -14,6 +14,7 @@ import (
 
 	"github.com/coredhcp/coredhcp/logger"
 	"github.com/coredhcp/coredhcp/plugins"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	flag "github.com/spf13/pflag"
 
@@ -59,18 +60,19 @@ func parseFlags(args []string) (f flags, err error) {
 	fs.BoolVar(&f.beside, "beside", false, "hear port 67 beside another DHCP server of this host that has the port")
 	fs.BoolVar(&f.version, "version", false, "print the version and exit")
 	fs.SortFlags = false
-	fs.Usage = func() { fmt.Fprint(os.Stderr, usage+fs.FlagUsages()) }
-	if err := fs.Parse(args); err != nil {
+	fs.Usage = func() { fmt.Print(usage + fs.FlagUsages()) }
+	if err := daemon.ParseFlags(fs, args); err != nil {
 		return f, err
 	}
 	if _, ok := logLevels[f.logLevel]; !ok {
-		return f, fmt.Errorf("--log-level %q is unknown; use one of %s", f.logLevel, levels)
+		err = fmt.Errorf("--log-level %q is unknown; use one of %s", f.logLevel, levels)
 	}
 	if fs.NArg() > 0 {
-		return f, fmt.Errorf("%q is no flag; name the configuration with -c", fs.Arg(0))
+		err = errors.Join(err, fmt.Errorf("%q is no flag; name the configuration with -c", fs.Arg(0)))
 	}
 	if f.logFile != "" { // before the change of directory
-		f.logFile, err = filepath.Abs(f.logFile)
+		path, errPath := filepath.Abs(f.logFile)
+		f.logFile, err = path, errors.Join(err, errPath)
 	}
 	return f, err
 }
@@ -81,27 +83,33 @@ func main() {
 	case errors.Is(err, flag.ErrHelp):
 		return
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "netboot-dhcpd:", err)
+		complain(err)
 		os.Exit(2)
 	case f.version:
 		fmt.Println("netboot-dhcpd", daemon.Version())
 		return
 	}
 	if err := run(f); err != nil {
-		for _, line := range strings.Split(complaint(err), "\n") {
-			fmt.Fprintln(os.Stderr, "netboot-dhcpd:", line)
-		}
+		complain(err)
 		os.Exit(1)
 	}
 }
 
-// complaint is the error for a person: the problems of a file stand for themselves, without the chain of who noticed.
-func complaint(err error) string {
+// complain prints a line for each problem. Those of a file stand for themselves, without the chain of who noticed.
+func complain(err error) {
+	if all, joined := err.(interface{ Unwrap() []error }); joined {
+		for _, err := range all.Unwrap() {
+			complain(err)
+		}
+		return
+	}
 	var problems conf.Problems
 	if errors.As(err, &problems) {
-		return problems.Error()
+		err = problems
 	}
-	return err.Error()
+	for _, line := range strings.Split(err.Error(), "\n") {
+		fmt.Fprintln(os.Stderr, "netboot-dhcpd:", line)
+	}
 }
 
 // logOutput is where the log goes.
@@ -139,39 +147,48 @@ func run(f flags) error {
 	log.Logger.SetOutput(out)
 
 	path, err := server.Find(f.config)
+	if err == nil {
+		err = boot.RefuseMap(path)
+	}
 	if err != nil {
 		return err
 	}
 	if err := os.Chdir(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("%s: its directory cannot be entered: %w", path, err)
 	}
-	config, err := server.Load(path, names)
-	if err != nil {
-		return err
-	}
 	reloader := live.NewReloader(log, registry)
 	reloader.AddFixed(path)
-	bootPlugin := boot.New(boot.Env{Metrics: registry, Listen6: config.Interfaces6(), Reload: reloader})
-	byName := map[string]*plugins.Plugin{}
-	for _, p := range append(all, &bootPlugin) {
-		byName[p.Name] = p
-	}
+	config, err := server.Load(path, names)
 	log.Logger.SetLevel(logLevels[f.logLevel])
-	chain, err := server.NewChain(config, byName)
-	if err != nil {
-		return err
-	}
-	engine, err := server.Open(config, chain, server.Options{Beside: f.beside}, log, registry)
-	if err != nil {
-		return err
+	var engine *server.Engine
+	if err == nil {
+		bootPlugin := boot.New(boot.Env{Metrics: registry, Listen6: config.Interfaces6(), Reload: reloader})
+		engine, err = f.open(config, append(all, &bootPlugin), log, registry)
 	}
 	tasks := []daemon.Task{engine, reloader}
-	if f.metrics != "" {
-		l, err := daemon.ListenMetrics(f.metrics, "--metrics", log)
-		if err != nil {
-			return err
+	if f.metrics != "" { // whatever else is wrong: all problems are told in one run
+		l, errMetrics := daemon.ListenMetrics(f.metrics, "--metrics", log)
+		if errMetrics == nil {
+			defer l.Close() // a socket in the file system must not outlive a start that failed
+			tasks = append(tasks, daemon.NewMetrics(l, registry, tasks...))
 		}
-		tasks = append(tasks, daemon.NewMetrics(l, registry, tasks...))
+		err = errors.Join(err, errMetrics)
+	}
+	if err != nil {
+		return err
 	}
 	return daemon.Run(context.Background(), log, tasks...)
+}
+
+// open sets the plugins up and opens the sockets.
+func (f flags) open(c *server.Config, all []*plugins.Plugin, log *logrus.Entry, r *prometheus.Registry) (*server.Engine, error) {
+	byName := map[string]*plugins.Plugin{}
+	for _, p := range all {
+		byName[p.Name] = p
+	}
+	chain, err := server.NewChain(c, byName)
+	if err != nil {
+		return nil, err
+	}
+	return server.Open(c, chain, server.Options{Beside: f.beside}, log, r)
 }

@@ -146,6 +146,16 @@ func TestEachMistakeIsExplainedWithItsRemedy(t *testing.T) {
 			[]string{"netboot-dhcpd: no.yml: cannot be read (no such file or directory); correct -c"}},
 		{"an unknown level", "", "", []string{"-L", "loud"},
 			[]string{`--log-level "loud" is unknown; use one of debug, error, fatal, info, none, warn, warning`}},
+		{"a boot map where the configuration should be", "", goodMap, []string{"-c", "boot.yml"},
+			[]string{"boot.yml: is a boot map, not a CoreDHCP configuration; name the configuration, whose chain has `- boot: boot.yml`, with -c"}},
+		{"an unknown flag", "", "", []string{"--metric", "x"}, []string{"netboot-dhcpd: unknown flag: --metric; see netboot-dhcpd --help"}},
+		{"mistakes of every kind", config("127.0.0.1:0", "server_id: 192.0.2.1", "boot: boot.yml"),
+			"rules:\n  - {arch: x86-65, file: x}\n", []string{"--metrics", "192.0.2.77:1"}, []string{
+				`netboot-dhcpd: boot.yml:2: arch "x86-65" is unknown; use one of bios, `,
+				"netboot-dhcpd: listen tcp 192.0.2.77:1: this host has no address 192.0.2.77; ",
+			}},
+		{"two mistakes in the command line", "", "", []string{"-L", "loud", "config.yml"},
+			[]string{`netboot-dhcpd: --log-level "loud" is unknown`, `netboot-dhcpd: "config.yml" is no flag`}},
 		{"a word too many", "", "", []string{"config.yml"}, []string{`"config.yml" is no flag; name the configuration with -c`}},
 	} {
 		t.Run(s.name, func(t *testing.T) {
@@ -399,7 +409,7 @@ func TestAVariableThatIsNotSetIsNoDirectoryOfTheRoot(t *testing.T) {
 }
 
 func TestHelpAndListOfPlugins(t *testing.T) {
-	out := string(must(exec.Command(build(t, "1"), "--help").CombinedOutput()))
+	out := string(must(exec.Command(build(t, "1"), "--help").Output()))
 	for _, want := range []string{"Examples:", "-c config.example.yml", "--config", "--log-level", "--loglevel", "--metrics"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("--help has no %q:\n%s", want, out)

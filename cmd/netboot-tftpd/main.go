@@ -62,11 +62,11 @@ func run(args []string) int {
 		fmt.Fprintf(os.Stdout, "netboot-tftpd serves a directory of boot files, read-only, by TFTP and HTTP.\n\nUsage: netboot-tftpd [flags]\n\nFlags:\n%s%s",
 			flags.FlagUsages(), examples)
 	}
-	switch err := flags.Parse(args); {
+	switch err := daemon.ParseFlags(flags, args); {
 	case errors.Is(err, pflag.ErrHelp):
 		return 0
 	case err != nil:
-		return complain(2, fmt.Errorf("%w; see --help", err))
+		return complain(2, err)
 	case flags.NArg() > 0:
 		return complain(2, fmt.Errorf("%q is no flag; give directories as --root %[1]s", flags.Arg(0)))
 	}

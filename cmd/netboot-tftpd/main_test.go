@@ -247,7 +247,7 @@ func TestWrongCommandLinesAreExplained(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"--rot", "/srv"}, 2, "unknown flag: --rot; see --help"},
+		{[]string{"--rot", "/srv"}, 2, "unknown flag: --rot; see netboot-tftpd --help"},
 		{[]string{"/srv"}, 2, `"/srv" is no flag; give directories as --root /srv`},
 		{[]string{"--log-level", "loud"}, 2, `--log-level "loud" is unknown; use error, warn, info or debug`},
 		{[]string{"-L", "loud"}, 2, `--log-level "loud" is unknown; use error, warn, info or debug`},

@@ -39,20 +39,18 @@ type finding struct {
 	Text     string `json:"text"`
 }
 
-func check(args []string, out, help io.Writer) error {
-	fs := flag.NewFlagSet("check", flag.ContinueOnError)
+func check(args []string, out, _ io.Writer) error {
+	fs := flag.NewFlagSet("netbootctl check", flag.ContinueOnError)
 	fs.SetNormalizeFunc(daemon.FlagName)
 	named := fs.StringP("config", "c", "", "configuration file (default: where netboot-dhcpd looks)")
 	asJSON := fs.Bool("json", false, "print JSON: a list of objects with severity, file, line and text")
-	fs.SortFlags = false
-	fs.Usage = func() { fmt.Fprint(help, checkUsage+fs.FlagUsages()) }
-	if err := fs.Parse(args); err != nil {
+	if err := parse(fs, args, checkUsage, out); err != nil {
 		return err
 	}
 	if fs.NArg() > 0 {
 		return fmt.Errorf("%q is no flag; name the configuration with -c", fs.Arg(0))
 	}
-	path, err := server.Find(*named)
+	path, err := configuration(*named)
 	if err != nil {
 		return err
 	}
@@ -75,6 +73,15 @@ func check(args []string, out, help io.Writer) error {
 		err = errFound
 	}
 	return err
+}
+
+// configuration is the path of the configuration that is named, or that netboot-dhcpd would find.
+func configuration(named string) (string, error) {
+	path, err := server.Find(named)
+	if err == nil {
+		err = boot.RefuseMap(path)
+	}
+	return path, err
 }
 
 // look checks the configuration at path and the maps that it names. It works in the configuration's directory, as the

@@ -29,14 +29,12 @@ A signature of IN does not hold for OUT. BIOS builds of iPXE are compressed, so 
 Exit status: 0 when OUT is written, 1 for what a file forbids, 2 for a wrong command line. Flags:
 `
 
-func embed(args []string, out, help io.Writer) error {
-	fs := flag.NewFlagSet("embed", flag.ContinueOnError)
+func embed(args []string, out, beside io.Writer) error {
+	fs := flag.NewFlagSet("netbootctl embed", flag.ContinueOnError)
 	script := fs.String("script", "", "the `file` to put in")
 	output := fs.StringP("output", "o", "", "the `file` to write")
 	blank := fs.Bool("placeholder", false, "write the placeholder itself")
-	fs.SortFlags = false
-	fs.Usage = func() { fmt.Fprint(help, embedUsage+fs.FlagUsages()) }
-	if err := fs.Parse(args); err != nil {
+	if err := parse(fs, args, embedUsage, out); err != nil {
 		return err
 	}
 	switch {
@@ -53,7 +51,7 @@ func embed(args []string, out, help io.Writer) error {
 	err := splice(out, fs.Arg(0), *script, *output)
 	var refused *os.PathError
 	if errors.As(err, &refused) || errors.Is(err, errUnfit) {
-		fmt.Fprintln(help, err)
+		fmt.Fprintln(beside, err)
 		return errFound
 	}
 	return err

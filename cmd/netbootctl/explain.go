@@ -14,7 +14,6 @@ import (
 	"github.com/coredhcp-netboot/suite/internal/conf"
 	"github.com/coredhcp-netboot/suite/internal/daemon"
 	"github.com/coredhcp-netboot/suite/internal/explain"
-	"github.com/coredhcp-netboot/suite/server"
 )
 
 const explainUsage = `netbootctl explain tells what a machine would be answered, and why: the rule of the map that decides, each rule before it
@@ -47,9 +46,9 @@ type explainFlags struct {
 	machine                    machineFlags
 }
 
-func explainVerb(args []string, in io.Reader, out, help io.Writer) error {
+func explainVerb(args []string, in io.Reader, out, beside io.Writer) error {
 	var f explainFlags
-	fs := flag.NewFlagSet("explain", flag.ContinueOnError)
+	fs := flag.NewFlagSet("netbootctl explain", flag.ContinueOnError)
 	fs.SetNormalizeFunc(daemon.FlagName)
 	fs.StringVarP(&f.config, "config", "c", "", "configuration file (default: where netboot-dhcpd looks)")
 	f.machine.add(fs)
@@ -57,9 +56,7 @@ func explainVerb(args []string, in io.Reader, out, help io.Writer) error {
 	fs.StringVar(&f.pcap, "pcap", "", "answer each request of this capture (pcap or pcapng; - for standard input)")
 	fs.StringVar(&f.against, "against", "", "tell only what changes against this older boot map")
 	fs.BoolVar(&f.asJSON, "json", false, "print JSON")
-	fs.SortFlags = false
-	fs.Usage = func() { fmt.Fprint(help, explainUsage+fs.FlagUsages()) }
-	if err := fs.Parse(args); err != nil {
+	if err := parse(fs, args, explainUsage, out); err != nil {
 		return err
 	}
 	if fs.NArg() > 0 {
@@ -69,7 +66,7 @@ func explainVerb(args []string, in io.Reader, out, help io.Writer) error {
 	if (f.hex != "" && f.pcap != "") || described != "" && (f.hex != "" || f.pcap != "") {
 		return errors.New("give one of --hex, --pcap, and the flags of a machine (" + described + ")")
 	}
-	path, err := server.Find(f.config)
+	path, err := configuration(f.config)
 	if err != nil {
 		return err
 	}
@@ -79,6 +76,9 @@ func explainVerb(args []string, in io.Reader, out, help io.Writer) error {
 		return err
 	}
 	defer q.close()
+	if q.request != nil && f.hex == "" && f.machine.arch+f.machine.firmware+f.machine.vendorClass == "" {
+		fmt.Fprintln(beside, "netbootctl: without --arch this is an operating system, which boots nothing; give --arch, such as --arch uefi-x64, for a machine's firmware")
+	}
 	ask := p.answers
 	if f.against != "" {
 		ask = func(path string, q question) error { return p.changes(path, f.against, q) }

@@ -280,3 +280,13 @@ func TestExplainHelpNamesEveryWayToAsk(t *testing.T) {
 		}
 	}
 }
+
+func TestExplainWithoutAnArchitectureSaysWhatItIsMissing(t *testing.T) {
+	inTestdata(t)
+	for args, hinted := range map[string]bool{"": true, "--mac 52:54:00:aa:bb:01": true, "--arch bios": false, "--firmware none": false, "--vendor-class udhcp": false} {
+		got, err := explains(t, nil, strings.Fields(args)...)
+		if err != nil || strings.Contains(got, "give --arch, such as --arch uefi-x64, for a machine's firmware") != hinted {
+			t.Errorf("%q: %v\n%s", args, err, got)
+		}
+	}
+}

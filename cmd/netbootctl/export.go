@@ -26,13 +26,11 @@ Exit status: 0 if the script is the whole map, 1 if something is left out or the
 line. Flags:
 `
 
-func export(args []string, out, help io.Writer) error {
-	fs := flag.NewFlagSet("export", flag.ContinueOnError)
+func export(args []string, out, beside io.Writer) error {
+	fs := flag.NewFlagSet("netbootctl export", flag.ContinueOnError)
 	server := fs.String("server", "", "address of the TFTP server, for entries whose server is auto")
 	scope := fs.String("scope", "", "the scope that the policies are for, like 192.0.2.0 (default: the whole server)")
-	fs.SortFlags = false
-	fs.Usage = func() { fmt.Fprint(help, exportUsage+fs.FlagUsages()) }
-	if err := fs.Parse(args); err != nil {
+	if err := parse(fs, args, exportUsage, out); err != nil {
 		return err
 	}
 	if fs.NArg() == 0 {
@@ -57,7 +55,7 @@ func export(args []string, out, help io.Writer) error {
 	}
 	script, leftOut, err := boot.MSDHCP(fs.Arg(1), serverAddr)
 	if err != nil {
-		fmt.Fprintln(help, err)
+		fmt.Fprintln(beside, err)
 		return errFound
 	}
 	script.Scope = scopeAddr
@@ -65,7 +63,7 @@ func export(args []string, out, help io.Writer) error {
 		return err
 	}
 	for _, l := range leftOut {
-		fmt.Fprintln(help, l.Error())
+		fmt.Fprintln(beside, l.Error())
 	}
 	if len(leftOut) > 0 {
 		return errFound

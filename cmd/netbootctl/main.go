@@ -17,7 +17,7 @@ import (
 // verb is one thing that the tool does.
 type verb struct {
 	name, does, example string
-	run                 func(args []string, out, help io.Writer) error
+	run                 func(args []string, out, beside io.Writer) error // beside: standard error
 }
 
 func verbs() []verb {
@@ -26,7 +26,7 @@ func verbs() []verb {
 			"netbootctl check -c /etc/netboot/config.yml", check},
 		{"explain", "tell what a machine would be answered, and why",
 			"netbootctl explain -c config.yml --arch uefi-x64 --mac 52:54:00:aa:bb:01",
-			func(args []string, out, help io.Writer) error { return explainVerb(args, os.Stdin, out, help) }},
+			func(args []string, out, beside io.Writer) error { return explainVerb(args, os.Stdin, out, beside) }},
 		{"render", "show the boot script that a machine gets",
 			"netbootctl render --mac 52:54:00:aa:bb:01", render},
 		{"embed", "put a script into an iPXE binary that has a placeholder for it",
@@ -70,24 +70,31 @@ func main() {
 	os.Exit(1)
 }
 
-func run(args []string, out, help io.Writer) error {
+// parse reads a verb's flags; its help goes to out.
+func parse(fs *flag.FlagSet, args []string, usage string, out io.Writer) error {
+	fs.SortFlags = false
+	fs.Usage = func() { fmt.Fprint(out, usage+fs.FlagUsages()) }
+	return daemon.ParseFlags(fs, args)
+}
+
+func run(args []string, out, beside io.Writer) error {
 	if len(args) == 0 {
-		fmt.Fprint(help, usage())
+		fmt.Fprint(beside, usage())
 		return errors.New("no verb; the list above has them")
 	}
 	var names []string
 	for _, v := range verbs() {
 		if v.name == args[0] {
-			return v.run(args[1:], out, help)
+			return v.run(args[1:], out, beside)
 		}
 		names = append(names, v.name)
 	}
 	switch args[0] {
 	case "--version":
-		return version(nil, out, help)
+		return version(nil, out, beside)
 	case "help", "--help", "-h":
 		if len(args) > 1 && !strings.HasPrefix(args[1], "-") { // help check is check --help
-			return run([]string{args[1], "--help"}, out, help)
+			return run([]string{args[1], "--help"}, out, beside)
 		}
 		fmt.Fprint(out, usage())
 		return nil

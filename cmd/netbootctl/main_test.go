@@ -111,7 +111,9 @@ func TestWrongCommandLinesAreExplained(t *testing.T) {
 		"also.yml: cannot be read":                                       {"check", "--config", "also.yml"},
 		"old.yml: cannot be read":                                        {"check", "--conf", "old.yml"},
 		`verb "chekc" is unknown`:                                        {"help", "chekc"},
-		"unknown flag: --jsn":                                            {"check", "--jsn"},
+		"unknown flag: --jsn; see netbootctl check --help":               {"check", "--jsn"},
+		"invalid argument \"x\" for \"--timeout\" flag":                  {"probe", "--timeout", "x"},
+		"see netbootctl probe --help":                                    {"probe", "--timeout", "x"},
 	} {
 		if _, err := says(t, args...); err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, errFound) {
 			t.Errorf("%q: %v, want %s", args, err, want)
@@ -135,6 +137,18 @@ func TestHelpOfAVerbIsTheSameBothWays(t *testing.T) {
 	}
 	if text, err := says(t, "help", "--help"); err != nil || text != usage() {
 		t.Errorf("%v:\n%s", err, text)
+	}
+}
+
+func TestABootMapIsNotTakenForAConfiguration(t *testing.T) {
+	files(t, map[string]string{"boot.yml": goodMap, "hosts.yml": "mode: proxy\nhosts: [{mac: \"52:54:00:aa:bb:01\", ignore: true}]\n", "wrong.yml": "rules: []\nserver4: {plugins: [{server_id: 192.0.2.1}]}\n"})
+	for _, verb := range []string{"check", "explain"} {
+		for name, isMap := range map[string]bool{"boot.yml": true, "hosts.yml": true, "wrong.yml": false} {
+			_, err := says(t, verb, "-c", name)
+			if want := name + ": is a boot map, not a CoreDHCP configuration; name the configuration, whose chain has `- boot: " + name + "`, with -c"; isMap != (err != nil && strings.HasSuffix(err.Error(), want)) {
+				t.Errorf("%s -c %s: %v", verb, name, err)
+			}
+		}
 	}
 }
 

@@ -64,7 +64,6 @@ func (f *probeFlags) add(fs *flag.FlagSet) {
 	fs.DurationVar(&f.config.Timeout, "timeout", 10*time.Second, "how long a server may be silent")
 	fs.Int64Var(&f.megabytes, "max-size", 64, "most MiB of a file that are read; they are hashed, not kept")
 	fs.BoolVar(&f.asJSON, "json", false, "print JSON, once, at the end")
-	fs.SortFlags = false
 }
 
 // played are the architectures whose firmware's rules are known.
@@ -77,12 +76,11 @@ func played() (names []string) {
 	return names
 }
 
-func probeVerb(args []string, out, help io.Writer) error {
+func probeVerb(args []string, out, beside io.Writer) error {
 	var f probeFlags
-	fs := flag.NewFlagSet("probe", flag.ContinueOnError)
+	fs := flag.NewFlagSet("netbootctl probe", flag.ContinueOnError)
 	f.add(fs)
-	fs.Usage = func() { fmt.Fprint(help, probeUsage+fs.FlagUsages()) }
-	if err := fs.Parse(args); err != nil {
+	if err := parse(fs, args, probeUsage, out); err != nil {
 		return err
 	}
 	if fs.NArg() > 0 {
@@ -94,7 +92,7 @@ func probeVerb(args []string, out, help io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	defer stop()
-	return f.run(ctx, out, help)
+	return f.run(ctx, out, beside)
 }
 
 // understand reads the flags. Every wrong one is told.

@@ -27,16 +27,14 @@ Examples:
 Exit status: 0 with a script, 1 without one, 2 for a wrong command line. Flags:
 `
 
-func render(args []string, out, help io.Writer) error {
-	fs := flag.NewFlagSet("render", flag.ContinueOnError)
+func render(args []string, out, beside io.Writer) error {
+	fs := flag.NewFlagSet("netbootctl render", flag.ContinueOnError)
 	dir := fs.String("scripts", "/etc/netboot/scripts", "the `directory` that netboot-tftpd has as --scripts")
 	facts := map[string]*string{}
 	for _, name := range script.Facts() {
 		facts[name] = fs.String(name, "", factHelp(name))
 	}
-	fs.SortFlags = false
-	fs.Usage = func() { fmt.Fprint(help, renderUsage+fs.FlagUsages()) }
-	if err := fs.Parse(args); err != nil {
+	if err := parse(fs, args, renderUsage, out); err != nil {
 		return err
 	}
 	var m script.Machine
@@ -56,7 +54,7 @@ func render(args []string, out, help io.Writer) error {
 	default:
 		return fmt.Errorf("%q is one name too many; ask for one script", fs.Arg(1))
 	}
-	return show(out, help, *dir, name, m)
+	return show(out, beside, *dir, name, m)
 }
 
 // factHelp says what a machine tells of itself by a fact.

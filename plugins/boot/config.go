@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"path/filepath"
 	"slices"
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
@@ -106,6 +107,23 @@ func Parse(path string, data []byte) (*Policy, error) {
 	var f File
 	c, p := compile(path, &f, conf.Decode(path, data, &f))
 	return c.policy(p)
+}
+
+// RefuseMap is the problem of a boot map that stands where CoreDHCP's configuration should; nil for any other file.
+func RefuseMap(path string) error {
+	var f struct {
+		Server4 conf.At[conf.Any] `yaml:"server4"`
+		Server6 conf.At[conf.Any] `yaml:"server6"`
+		Rules   conf.At[conf.Any] `yaml:"rules"`
+		Hosts   conf.At[conf.Any] `yaml:"hosts"`
+	}
+	_ = conf.Load(path, &f) // whatever it is: others read it, and tell its mistakes
+	if f.Server4.Line+f.Server6.Line > 0 || f.Rules.Line+f.Hosts.Line == 0 {
+		return nil
+	}
+	var ps conf.Problems
+	ps.Add(conf.Pos{File: path}, "is a boot map, not a CoreDHCP configuration; name the configuration, whose chain has `- boot: %s`, with -c", filepath.Base(path))
+	return ps
 }
 
 // ModeOf is the mode that the map at path asks for, as far as it can be read.
