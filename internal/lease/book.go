@@ -61,6 +61,7 @@ type Book struct {
 	holds    list.List      // of entries, the one that is held no longer first
 	expiring order          // what is not free
 	plan     plan
+	strays   strays
 	counts   [Abandoned + 1]int
 	notes    map[string]bool
 	record   []byte // reused
@@ -75,6 +76,7 @@ type key struct {
 // entry is one address that was offered or has a record.
 type entry struct {
 	addr       netip.Addr
+	bits       int   // of the prefix that is lent; an address is one of full length
 	facts      facts // of who has or had it; empty: nobody
 	start, end int64
 	pool       *Pool // nil: the address is in none
@@ -84,6 +86,7 @@ type entry struct {
 	place      int32  // in expiring, or if it is free and not held in its pool's available
 	state      State
 	kept       bool   // has a record
+	stray      bool   // was one at the last arrangement
 	network    uint16 // by its number; 0: none
 }
 
@@ -186,7 +189,7 @@ func (b *Book) snapshot() iter.Seq[[]byte] {
 			records = append(records[:0], make([][]byte, len(now))...)
 			b.mu.Lock()
 			for i, e := range now {
-				records[i] = appendLease(nil, e.addr, e.state, e.start, e.end, e.facts)
+				records[i] = appendLease(nil, e)
 			}
 			b.mu.Unlock()
 		}
@@ -197,7 +200,7 @@ func (b *Book) snapshot() iter.Seq[[]byte] {
 func (b *Book) log(e *entry, done func(error)) error {
 	e.version++
 	version := e.version
-	b.record = appendLease(b.record[:0], e.addr, e.state, e.start, e.end, e.facts)
+	b.record = appendLease(b.record[:0], e)
 	return b.journal.Append(b.record, func(err error) {
 		b.mu.Lock()
 		if err == nil {
@@ -219,8 +222,11 @@ func (b *Book) tell(k Kind, e *entry) {
 	}
 }
 
+// unit is all of what is lent.
+func (e *entry) unit() netip.Prefix { return netip.PrefixFrom(e.addr, e.bits) }
+
 func (e *entry) lease() Lease {
-	return Lease{Addr: e.addr, State: e.state, Client: e.facts.client(), Start: e.start, End: e.end}
+	return Lease{Addr: e.addr, Prefix: e.unit(), State: e.state, Client: e.facts.client(), Start: e.start, End: e.end}
 }
 
 // Leases yields what is known of every address that has been lent, in no order.

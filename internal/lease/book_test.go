@@ -60,6 +60,30 @@ func addr(n int) netip.Addr {
 	return netip.AddrFrom4(four)
 }
 
+// addr6 and prefix are n of IPv6.
+func addr6(n int) netip.Addr {
+	a := netip.MustParseAddr("2001:db8::200").As16()
+	binary.BigEndian.PutUint32(a[12:], binary.BigEndian.Uint32(a[12:])+uint32(n))
+	return netip.AddrFrom16(a)
+}
+
+func prefix(n int) netip.Addr {
+	a := netip.MustParseAddr("2001:db8:ff:ff00::").As16()
+	binary.BigEndian.PutUint64(a[:], binary.BigEndian.Uint64(a[:])+uint64(n)<<8)
+	return netip.AddrFrom16(a)
+}
+
+// kind is what a site lends.
+type kind struct {
+	unit func(n int) netip.Addr
+	bits int
+}
+
+// kinds are all that there are.
+func kinds() map[string]kind {
+	return map[string]kind{"IPv4": {addr, 0}, "IPv6": {addr6, 0}, "prefixes": {prefix, 56}}
+}
+
 // site is a Book on a disk, with one pool.
 type site struct {
 	*lease.Book
@@ -67,11 +91,17 @@ type site struct {
 	disk  *journaltest.Disk
 	clock *clock
 	size  int
+	kind
 }
 
 func newSite(t testing.TB, seed uint64, size int) *site {
 	t.Helper()
-	s := &site{disk: journaltest.NewDisk(seed), clock: &clock{physical: time.Hour}, size: size}
+	return newSiteOf(t, seed, size, kind{unit: addr})
+}
+
+func newSiteOf(t testing.TB, seed uint64, size int, k kind) *site {
+	t.Helper()
+	s := &site{disk: journaltest.NewDisk(seed), clock: &clock{physical: time.Hour}, size: size, kind: k}
 	if err := s.open(); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +113,7 @@ func (s *site) open() (err error) {
 	if err != nil {
 		return err
 	}
-	s.pool, err = s.NewPool(lease.Range{First: addr(1), Last: addr(s.size)})
+	s.pool, err = s.NewPool(lease.Range{First: s.unit(1), Last: s.unit(s.size), Bits: s.bits})
 	return err
 }
 
@@ -360,7 +390,7 @@ func TestManyAtOnceGetDifferentAddresses(t *testing.T) {
 
 func TestPoolsDoNotOverlap(t *testing.T) {
 	s := newSite(t, 1, 10)
-	for _, r := range []lease.Range{{addr(10), addr(12)}, {addr(0), addr(20)}, {addr(5), addr(4)}, {addr(20), netip.MustParseAddr("::1")}, {}} {
+	for _, r := range []lease.Range{{First: addr(10), Last: addr(12)}, {First: addr(0), Last: addr(20)}, {First: addr(5), Last: addr(4)}, {First: addr(20), Last: netip.MustParseAddr("::1")}, {}} {
 		if _, err := s.NewPool(r); err == nil {
 			t.Errorf("%v was taken", r)
 		}

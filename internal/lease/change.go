@@ -63,6 +63,7 @@ func (b *Book) set(e *entry, s State, f facts, start, end int64) {
 		delete(b.owners, k)
 	}
 	e.state, e.start, e.end, e.facts = s, start, end, f
+	b.strays.ended = b.strays.ended || e.stray && s == Free
 	if f != "" {
 		b.owners[key{f.owner(), e.network}] = e
 	}
@@ -96,6 +97,7 @@ func (b *Book) expire(e *entry) {
 	b.counts[Free]++
 	b.leave(e)
 	e.state = Free
+	b.strays.ended = b.strays.ended || e.stray
 	b.join(e)
 	b.tell(Expired, e)
 }

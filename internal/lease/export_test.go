@@ -11,8 +11,8 @@ func Canonical(record []byte) (again []byte, l Lease, ok bool) {
 	if err != nil {
 		return nil, l, false
 	}
-	e := entry{addr: r.addr, state: r.state, start: r.start, end: r.end, facts: r.facts}
-	return appendLease(nil, e.addr, e.state, e.start, e.end, e.facts), e.lease(), true
+	e := entry{addr: r.addr, bits: r.bits, state: r.state, start: r.start, end: r.end, facts: r.facts}
+	return appendLease(nil, &e), e.lease(), true
 }
 
 // Replays reads records as a start does, which must not panic.
@@ -24,3 +24,8 @@ func Replays(records ...[]byte) error {
 	}
 	return err
 }
+
+// Addresses, At and After are a Range's.
+func Addresses(p netip.Prefix) Range         { return rangeOf(p) }
+func At(r Range, n uint64) netip.Addr        { return r.at(n) }
+func After(r Range, a netip.Addr) netip.Addr { return r.after(a) }

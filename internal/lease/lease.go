@@ -45,10 +45,11 @@ type Client struct {
 // MaxField is the length of a client's part in bytes.
 const MaxField = 255
 
-// Lease is what is known of one address.
+// Lease is what is known of one address, or of one prefix.
 type Lease struct {
-	Addr  netip.Addr
-	State State
+	Addr   netip.Addr   // the first one of a prefix
+	Prefix netip.Prefix // all of it; of full length: an address
+	State  State
 	Client
 	// Start and End are seconds of the Book's time, which began as Unix time and is never stepped; see Clock. Free: End is
 	// since when.

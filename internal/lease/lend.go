@@ -15,8 +15,8 @@ var (
 )
 
 // Offer reserves an address for a while and tells it: the one that the client has, was offered, or had last; or the wanted
-// one, which may be invalid; or the lowest that nobody has had; or the one that has been free for the longest time. Pools
-// are asked in their order, and are all of one network. It writes nothing.
+// one, which may be invalid; or one that nobody has had, see Pool; or the one that has been free for the longest time. Pools
+// are asked in their order, and are all of one network. It writes nothing. A prefix is told by its first address.
 func (b *Book) Offer(owner string, want netip.Addr, from ...*Pool) (netip.Addr, error) {
 	if owner == "" || len(owner) > MaxField {
 		return netip.Addr{}, errNoOwner
@@ -37,21 +37,18 @@ func (b *Book) Offer(owner string, want netip.Addr, from ...*Pool) (netip.Addr, 
 // choose is the entry for a client, whether it has a record or not; nil: there is none.
 func (b *Book) choose(owner string, want netip.Addr, now int64, from []*Pool) *entry {
 	k := b.key(owner, from)
-	if e := b.owners[k]; e != nil && among(e.pool, from) && e.lendable(owner, now) {
-		return e
-	}
-	if e := b.held[k]; e != nil && among(e.pool, from) && e.lendable(owner, now) {
-		return e
-	}
-	if p := poolOf(want, from); p != nil {
-		if e := b.at(want, now); e.lendable(owner, now) {
+	for _, e := range []*entry{b.owners[k], b.held[k]} {
+		if e != nil && among(e.pool, from) && b.lendable(e, e.pool, e.addr, owner, now) {
 			return e
 		}
 	}
+	if p := poolOf(want, from); p != nil && b.lendable(b.entries[want], p, want, owner, now) {
+		return b.at(want, p, now)
+	}
 	for {
 		for _, p := range from {
-			if a, ok := p.fresh(b.entries); ok {
-				return b.at(a, now)
+			if a, ok := b.fresh(p, owner, now); ok {
+				return b.at(a, p, now)
 			}
 		}
 		var oldest *entry
@@ -60,9 +57,16 @@ func (b *Book) choose(owner string, want netip.Addr, now int64, from []*Pool) *e
 				oldest = e
 			}
 		}
-		if oldest != nil || !b.sweepOne(now) {
+		if oldest == nil {
+			if !b.sweepOne(now) && !b.rearrange(now) {
+				return nil
+			}
+			continue
+		}
+		if _, blocked := b.blocked(oldest.pool, oldest.addr, now); !blocked {
 			return oldest
 		}
+		b.leave(oldest) // until there is another arrangement
 	}
 }
 
@@ -96,25 +100,36 @@ func (b *Book) key(owner string, from []*Pool) key {
 }
 
 // at is the entry of an address. One that is new must be held or set by the caller.
-func (b *Book) at(a netip.Addr, now int64) *entry {
+func (b *Book) at(a netip.Addr, p *Pool, now int64) *entry {
 	e := b.entries[a]
 	if e != nil && e.held != nil && e.held.until <= now {
 		b.withdraw(e)
 		e = b.entries[a]
 	}
-	if e == nil {
-		e = &entry{addr: a, pool: b.plan.pool(a), network: b.plan.network(a), place: outside}
+	bits := p.ranges[0].bits()
+	switch {
+	case e == nil:
+		e = &entry{addr: a, bits: bits, pool: b.plan.pool(a), network: b.plan.network(a), place: outside}
 		b.entries[a] = e
+	case e.bits != bits: // it was lent at another length once
+		e.bits, e.pool, e.stray = bits, b.plan.pool(a), false
 	}
 	return e
 }
 
-// lendable tells whether nobody else has the address, nor was offered it.
-func (e *entry) lendable(owner string, now int64) bool {
-	if e.held != nil && e.held.owner != owner && e.held.until > now {
-		return false
+// lendable tells whether nobody else has an address of a pool, nor was offered it, nor has anything that overlaps it. Its
+// entry is e, if there is one.
+func (b *Book) lendable(e *entry, p *Pool, a netip.Addr, owner string, now int64) bool {
+	if e != nil {
+		if e.held != nil && e.held.owner != owner && e.held.until > now {
+			return false
+		}
+		if e.state != Free && e.end > now && (e.state != Active || e.facts.owner() != owner) {
+			return false
+		}
 	}
-	return e.state == Free || e.end <= now || e.state == Active && e.facts.owner() == owner
+	_, blocked := b.blocked(p, a, now)
+	return !blocked
 }
 
 // Commit lends an address that the client asks for, if it is free or the client's, and if the client is offered it or
@@ -162,13 +177,12 @@ func (b *Book) commit(owner string, f facts, a netip.Addr, seconds int64, done f
 	e, last := b.entries[a], b.owners[k]
 	moves := last != nil && last != e && last.state == Active && last.end > now
 	switch {
-	case e != nil && !e.lendable(owner, now):
+	case !b.lendable(e, p, a, owner, now):
 		return 0, false, ErrTaken
 	case moves && !p.fixed && (e == nil || b.held[k] != e):
 		return 0, false, ErrOther
-	case e == nil:
-		e = b.at(a, now)
-	case e.state == Active && e.facts == f && e.durable == e.version && e.young(now) && e.end-now-1 <= seconds:
+	}
+	if e = b.at(a, p, now); e.state == Active && e.facts == f && e.durable == e.version && e.young(now) && e.end-now-1 <= seconds {
 		b.drop(e)
 		return time.Duration(e.end-now-1) * time.Second, false, nil
 	}
@@ -262,8 +276,13 @@ func (b *Book) Adopt(c Client, a netip.Addr, end time.Time) (bool, error) {
 	if until <= now {
 		state = Free
 	}
-	e := b.at(a, now)
+	e := &entry{addr: a, bits: a.BitLen(), state: state, place: outside}
+	b.entries[a] = e
+	b.home(e)
 	b.set(e, state, f, min(now, until), until)
+	if e.stray = e.pool == nil && state != Free && a.Is6(); e.stray {
+		b.strays.add(e.unit())
+	}
 	return true, b.log(e, nil)
 }
 

@@ -155,73 +155,83 @@ func (m *model) restart() {
 	}
 }
 
-func index(a netip.Addr) int {
-	if !a.IsValid() {
-		return -1
+// index is which of the model's addresses a is; -1: none.
+func (s *site) index(a netip.Addr) int {
+	for i := range s.size {
+		if s.unit(1+i) == a {
+			return i
+		}
 	}
-	four, first := a.As4(), addr(1).As4()
-	return int(four[3]) - int(first[3])
+	return -1
 }
 
 // Leases here are too short to be young a second later, so that what is answered from the disk plays no part.
 func TestABookDoesWhatASimpleOneDoes(t *testing.T) {
-	for seed := range uint64(*seeds / 4) {
-		r := random(seed)
-		s := newSite(t, seed, 6)
-		m := &model{now: s.clock.Wall().Sub(time.Unix(0, 0)), addrs: make([]modelAddr, 6)}
-		for step := range 300 {
-			owner, i := fmt.Sprint("client ", r.IntN(9)), r.IntN(8)-1
-			where := fmt.Sprintf("seed %d, step %d: %s, address %d", seed, step, owner, i)
-			s.Stats() // ends what is over
-			switch r.IntN(10) {
-			case 0, 1, 2:
-				want := netip.Addr{}
-				if i >= 0 {
-					want = addr(1 + i)
-				}
-				a, err := s.Offer(owner, want, s.pool)
-				if got := m.offer(owner, i); index(a) != got || (err != nil) != (got < 0) {
-					t.Fatalf("%s: offered %d, %v; want %d", where, index(a), err, got)
-				}
-			case 3, 4, 5:
-				if l := m.last(owner); r.IntN(3) > 0 && l >= 0 {
-					i = l
-				}
-				for j := range m.addrs {
-					if m.addrs[j].heldBy == owner && r.IntN(4) > 0 {
-						i = j
-					}
-				}
-				s.clock.passes(time.Second)
-				m.now += time.Second
-				d := time.Duration(1+r.IntN(3)) * time.Second
-				_, err := s.leases(owner, addr(1+i), d)
-				if want := m.commit(owner, i, int64(d/time.Second)); !errors.Is(err, want) {
-					t.Fatalf("%s: asks for %d: %v, want %v", where, i, err, want)
-				}
-			case 6:
-				if got, want := s.Release(owner, addr(1+i)), m.release(owner, i); got != want {
-					t.Fatalf("%s: released: %v, want %v", where, got, want)
-				}
-			case 7:
-				if r.IntN(8) == 0 {
-					if got, want := s.Decline(owner, addr(1+i)), m.decline(owner, i); got != want {
-						t.Fatalf("%s: declined: %v, want %v", where, got, want)
-					}
-				}
-			case 8:
-				passes(s, m, []time.Duration{time.Second, 3 * time.Second, 119 * time.Second, 2 * time.Minute, 25 * time.Hour}[r.IntN(5)])
-			case 9:
-				s.clock.steps(time.Duration(r.IntN(49)-24) * time.Hour)
-				if r.IntN(2) == 0 {
-					s.restarts(t)
-					m.restart()
+	for name, k := range kinds() {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(*seeds / 4) {
+				doesWhatASimpleOneDoes(t, seed, k)
+			}
+		})
+	}
+}
+
+func doesWhatASimpleOneDoes(t *testing.T, seed uint64, k kind) {
+	r := random(seed)
+	s := newSiteOf(t, seed, 6, k)
+	m := &model{now: s.clock.Wall().Sub(time.Unix(0, 0)), addrs: make([]modelAddr, 6)}
+	for step := range 300 {
+		owner, i := fmt.Sprint("client ", r.IntN(9)), r.IntN(8)-1
+		where := fmt.Sprintf("seed %d, step %d: %s, address %d", seed, step, owner, i)
+		s.Stats() // ends what is over
+		switch r.IntN(10) {
+		case 0, 1, 2:
+			want := netip.Addr{}
+			if i >= 0 {
+				want = s.unit(1 + i)
+			}
+			a, err := s.Offer(owner, want, s.pool)
+			if got := m.offer(owner, i); s.index(a) != got || (err != nil) != (got < 0) {
+				t.Fatalf("%s: offered %d, %v; want %d", where, s.index(a), err, got)
+			}
+		case 3, 4, 5:
+			if l := m.last(owner); r.IntN(3) > 0 && l >= 0 {
+				i = l
+			}
+			for j := range m.addrs {
+				if m.addrs[j].heldBy == owner && r.IntN(4) > 0 {
+					i = j
 				}
 			}
+			s.clock.passes(time.Second)
+			m.now += time.Second
+			d := time.Duration(1+r.IntN(3)) * time.Second
+			_, err := s.leases(owner, s.unit(1+i), d)
+			if want := m.commit(owner, i, int64(d/time.Second)); !errors.Is(err, want) {
+				t.Fatalf("%s: asks for %d: %v, want %v", where, i, err, want)
+			}
+		case 6:
+			if got, want := s.Release(owner, s.unit(1+i)), m.release(owner, i); got != want {
+				t.Fatalf("%s: released: %v, want %v", where, got, want)
+			}
+		case 7:
+			if r.IntN(8) == 0 {
+				if got, want := s.Decline(owner, s.unit(1+i)), m.decline(owner, i); got != want {
+					t.Fatalf("%s: declined: %v, want %v", where, got, want)
+				}
+			}
+		case 8:
+			passes(s, m, []time.Duration{time.Second, 3 * time.Second, 119 * time.Second, 2 * time.Minute, 25 * time.Hour}[r.IntN(5)])
+		case 9:
+			s.clock.steps(time.Duration(r.IntN(49)-24) * time.Hour)
+			if r.IntN(2) == 0 {
+				s.restarts(t)
+				m.restart()
+			}
 		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -238,43 +248,51 @@ type believer struct {
 }
 
 func TestAcknowledgedLeasesSurviveLossesOfPowerAndNoneIsDoubled(t *testing.T) {
-	for seed := range uint64(*seeds) {
-		r := random(seed)
-		s := newSite(t, seed, 12)
-		all := make([]believer, 16)
-		for i := range all {
-			all[i].name = fmt.Sprint("client ", i)
+	for name, k := range kinds() {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(*seeds) {
+				survivesLossesOfPower(t, seed, k)
+			}
+		})
+	}
+}
+
+func survivesLossesOfPower(t *testing.T, seed uint64, k kind) {
+	r := random(seed)
+	s := newSiteOf(t, seed, 12, k)
+	all := make([]believer, 16)
+	for i := range all {
+		all[i].name = fmt.Sprint("client ", i)
+	}
+	for life := range 4 {
+		s.disk.Set(func() { s.disk.Left = r.IntN(120) })
+		if life == 2 { // instead of the power, the disk fails for a while
+			s.disk.Set(func() { s.disk.Left, s.disk.Broken = -1, 1+r.IntN(5) })
 		}
-		for life := range 4 {
-			s.disk.Set(func() { s.disk.Left = r.IntN(120) })
-			if life == 2 { // instead of the power, the disk fails for a while
-				s.disk.Set(func() { s.disk.Left, s.disk.Broken = -1, 1+r.IntN(5) })
-			}
-			for range 40 {
-				live(t, seed, s, r, all)
-			}
-			next := s.disk.Restart()
-			_ = s.Close() // fails without power
-			s.disk = next
-			s.clock.passes(time.Duration(r.IntN(5)) * time.Second)
-			switch r.IntN(3) {
-			case 0:
-				s.clock.boot()
-			case 1:
-				s.clock.steps(time.Duration(r.IntN(49)-24) * time.Hour)
-			}
-			if err := s.open(); err != nil {
-				t.Fatalf("seed %d, life %d: %v", seed, life, err)
-			}
-			for _, c := range all {
-				if l := s.on(c.addr); c.until > s.clock.physical && (l.Owner != c.name || l.State != lease.Active) {
-					t.Fatalf("seed %d, life %d: %s was acknowledged %s, which is now %+v", seed, life, c.name, c.addr, l)
-				}
+		for range 40 {
+			live(t, seed, s, r, all)
+		}
+		next := s.disk.Restart()
+		_ = s.Close() // fails without power
+		s.disk = next
+		s.clock.passes(time.Duration(r.IntN(5)) * time.Second)
+		switch r.IntN(3) {
+		case 0:
+			s.clock.boot()
+		case 1:
+			s.clock.steps(time.Duration(r.IntN(49)-24) * time.Hour)
+		}
+		if err := s.open(); err != nil {
+			t.Fatalf("seed %d, life %d: %v", seed, life, err)
+		}
+		for _, c := range all {
+			if l := s.on(c.addr); c.until > s.clock.physical && (l.Owner != c.name || l.State != lease.Active) {
+				t.Fatalf("seed %d, life %d: %s was acknowledged %s, which is now %+v", seed, life, c.name, c.addr, l)
 			}
 		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -71,7 +71,7 @@ func (b *Book) Arrange(networks []Network) ([][]*Pool, error) {
 func (b *Book) rehome() {
 	clear(b.owners)
 	for _, e := range b.entries {
-		e.pool, e.network = b.plan.pool(e.addr), b.plan.network(e.addr)
+		b.home(e)
 		if e.state == Free {
 			e.place = outside // the order that it was in is gone
 			b.join(e)
@@ -80,6 +80,7 @@ func (b *Book) rehome() {
 	for _, e := range b.kept {
 		b.own(e)
 	}
+	b.findStrays()
 	clear(b.held)
 	for at := b.holds.Front(); at != nil; {
 		e, following := at.Value.(*entry), at.Next()
@@ -105,10 +106,13 @@ func (p plan) with(added *Pool) plan {
 func (p *plan) sort() error {
 	slices.SortFunc(p.spans, func(a, b span) int { return a.First.Compare(b.First) })
 	for i, s := range p.spans {
+		err := s.valid()
 		switch {
-		case !s.First.IsValid() || s.First.BitLen() != s.Last.BitLen() || s.Last.Less(s.First):
-			return fmt.Errorf("%s to %s is no range of addresses; give the first and the last", s.First, s.Last)
-		case i > 0 && !p.spans[i-1].Last.Less(s.First):
+		case err != nil:
+			return err
+		case s.bits() != s.pool.ranges[0].bits():
+			return fmt.Errorf("%s to %s has prefixes of the length %d, and others of the pool have %d; a pool lends one length", s.First, s.Last, s.bits(), s.pool.ranges[0].bits())
+		case i > 0 && !p.spans[i-1].end().Less(s.First):
 			o := p.spans[i-1]
 			return fmt.Errorf("%s to %s overlaps %s to %s; an address can be in one pool only", s.First, s.Last, o.First, o.Last)
 		}
@@ -149,16 +153,4 @@ func (p *plan) pool(a netip.Addr) *Pool {
 		return p.spans[i-1].pool
 	}
 	return nil
-}
-
-func rangeOf(p netip.Prefix) Range {
-	p = p.Masked()
-	last := p.Addr().AsSlice()
-	for i := range last {
-		if host := 8*(i+1) - p.Bits(); host > 0 {
-			last[i] |= byte(0xff >> max(0, 8-host))
-		}
-	}
-	a, _ := netip.AddrFromSlice(last)
-	return Range{p.Addr(), a}
 }

@@ -2,31 +2,15 @@ package lease
 
 import (
 	"container/heap"
-	"encoding/binary"
 	"math"
 	"net/netip"
 	"slices"
 )
 
-// Range is addresses of one family from the first to the last, both included.
-type Range struct{ First, Last netip.Addr }
-
-func (r Range) contains(a netip.Addr) bool {
-	return a.BitLen() == r.First.BitLen() && !a.Less(r.First) && !r.Last.Less(a)
-}
-
-// Size is how many addresses there are; more than fit are told as so many.
-func (r Range) Size() uint64 {
-	first, last := r.First.As16(), r.Last.As16()
-	high := binary.BigEndian.Uint64(last[:8]) - binary.BigEndian.Uint64(first[:8])
-	low := binary.BigEndian.Uint64(last[8:]) - binary.BigEndian.Uint64(first[8:])
-	if high > 1 || low == math.MaxUint64 || high == 1 && binary.BigEndian.Uint64(last[8:]) >= binary.BigEndian.Uint64(first[8:]) {
-		return math.MaxUint64
-	}
-	return low + 1
-}
-
-// Pool is addresses of a Book that clients are lent. An address is in one pool at most.
+// Pool is addresses of a Book that clients are lent, or prefixes of one length. An address is in one pool at most.
+//
+// A new owner gets the lowest address that nobody has had; in a large IPv6 pool one that follows from its identity, see
+// scattered.
 type Pool struct {
 	ranges    []Range // sorted, without overlaps; none: the pool is no more
 	network   uint16
@@ -40,7 +24,12 @@ type Pool struct {
 
 // Fixed is one address that the configuration gives to one client. It is lent like one of a pool, if nobody else still has
 // it, and the client may ask for it while it has another one. It should be in no other pool.
-func Fixed(a netip.Addr) *Pool { return &Pool{ranges: []Range{{a, a}}, fixed: true} }
+func Fixed(a netip.Addr) *Pool { return &Pool{ranges: []Range{{First: a, Last: a}}, fixed: true} }
+
+// FixedPrefix is Fixed for a prefix, of which no part should be in a pool.
+func FixedPrefix(p netip.Prefix) *Pool {
+	return &Pool{ranges: []Range{Prefixes(p, p.Bits())}, fixed: true}
+}
 
 // NewPool adds a pool to the addresses that are of no network, with what the journal says of them. Pools must not overlap.
 func (b *Book) NewPool(addrs Range) (*Pool, error) {
@@ -53,24 +42,31 @@ func (b *Book) NewPool(addrs Range) (*Pool, error) {
 	}
 	b.plan = next
 	for _, e := range b.kept {
-		if p.contains(e.addr) {
-			e.pool = p
-			if e.state == Free {
-				p.available.add(e)
-			}
+		if !p.contains(e.addr) {
+			continue
+		}
+		if b.home(e); e.pool == p && e.state == Free {
+			p.available.add(e)
 		}
 	}
+	b.findStrays()
 	p.skip(b.entries)
 	return p, nil
 }
 
 func newPool(ranges []Range, network uint16) *Pool {
-	p := &Pool{ranges: slices.Clone(ranges), network: network, inside: map[netip.Addr]bool{}}
+	p := &Pool{ranges: slices.Clone(ranges), network: network}
 	slices.SortFunc(p.ranges, func(a, b Range) int { return a.First.Compare(b.First) })
+	p.reset()
+	return p
+}
+
+// reset forgets what was lent.
+func (p *Pool) reset() {
+	p.turn, p.next, p.returned, p.inside, p.available = 0, netip.Addr{}, nil, map[netip.Addr]bool{}, nil
 	if len(p.ranges) > 0 {
 		p.next = p.ranges[0].First
 	}
-	return p
 }
 
 func (p *Pool) contains(a netip.Addr) bool {
@@ -78,10 +74,11 @@ func (p *Pool) contains(a netip.Addr) bool {
 	return found || i > 0 && p.ranges[i-1].contains(a)
 }
 
-// Size is how many addresses the pool has.
+// Size is how many addresses or prefixes the pool has.
 func (p *Pool) Size() (n uint64) {
 	for _, r := range p.ranges {
-		n = max(n, n+r.Size()) // more than fit are told as so many
+		more := r.Size()
+		n += min(more, math.MaxUint64-n) // more than fit are told as so many
 	}
 	return n
 }
@@ -89,39 +86,45 @@ func (p *Pool) Size() (n uint64) {
 // skip moves next behind addresses that are known already.
 func (p *Pool) skip(entries map[netip.Addr]*entry) {
 	for p.next.IsValid() && entries[p.next] != nil {
-		p.advance()
+		p.behind(p.next)
 	}
 }
 
-func (p *Pool) advance() {
-	if p.next != p.ranges[p.turn].Last {
-		p.next = p.next.Next()
-		return
-	}
-	p.next = netip.Addr{}
-	if p.turn++; p.turn < len(p.ranges) {
-		p.next = p.ranges[p.turn].First
+// behind moves next behind an address.
+func (p *Pool) behind(a netip.Addr) {
+	for p.next.IsValid() && !a.Less(p.next) {
+		if p.next = p.ranges[p.turn].after(a); p.next.IsValid() {
+			return
+		}
+		if p.turn++; p.turn < len(p.ranges) {
+			p.next = p.ranges[p.turn].First
+		}
 	}
 }
 
-// fresh takes the lowest address that nobody has had.
-func (p *Pool) fresh(entries map[netip.Addr]*entry) (a netip.Addr, ok bool) {
+// fresh takes what nobody has had.
+func (b *Book) fresh(p *Pool, owner string, now int64) (a netip.Addr, ok bool) {
+	if a, ok = b.scattered(p, owner, now); ok {
+		return a, true
+	}
 	for len(p.returned) > 0 {
 		a = heap.Pop(&p.returned).(netip.Addr)
 		delete(p.inside, a)
-		if entries[a] == nil {
+		if b.unknown(p, a, now) {
 			return a, true
 		} // else a client asked for it by name since
 	}
-	if p.fixed {
-		return a, false
+	for !p.fixed && p.next.IsValid() {
+		a = p.next
+		if by, blocked := b.blocked(p, a, now); blocked {
+			p.behind(last(by))
+			continue
+		}
+		if p.behind(a); b.entries[a] == nil {
+			return a, true
+		}
 	}
-	p.skip(entries)
-	if a = p.next; !a.IsValid() {
-		return a, false
-	}
-	p.advance()
-	return a, true
+	return netip.Addr{}, false
 }
 
 // giveBack takes an address that was offered and not wanted.

@@ -14,25 +14,34 @@ import (
 //	2 clock   boot (its length, its bytes), then of one instant: time since the boot, the Book's time, the wall's minus
 //	          the Book's (varints, nanoseconds)
 //	3 note    a text to the end of the record: see Book.Note
+//	4 prefix  like a lease, with the prefix's length (1 byte) behind the address
 const (
-	kindLease = 1
-	kindClock = 2
-	kindNote  = 3
+	kindLease  = 1
+	kindClock  = 2
+	kindNote   = 3
+	kindPrefix = 4
 )
 
 var errRecord = errors.New("a record is malformed")
 
-func appendLease(b []byte, addr netip.Addr, s State, start, end int64, f facts) []byte {
-	a := addr.AsSlice()
-	b = append(b, kindLease, byte(len(a)))
-	b = append(append(b, a...), byte(s))
-	b = binary.AppendVarint(binary.AppendVarint(b, start), end)
-	return append(b, f...)
+func appendLease(b []byte, e *entry) []byte {
+	kind, a := byte(kindLease), e.addr.AsSlice()
+	if e.bits != e.addr.BitLen() {
+		kind = kindPrefix
+	}
+	b = append(append(b, kind, byte(len(a))), a...)
+	if kind == kindPrefix {
+		b = append(b, byte(e.bits))
+	}
+	b = append(b, byte(e.state))
+	b = binary.AppendVarint(binary.AppendVarint(b, e.start), e.end)
+	return append(b, e.facts...)
 }
 
 // leaseRecord is the content of a lease's record; facts share no memory with the record.
 type leaseRecord struct {
 	addr       netip.Addr
+	bits       int
 	state      State
 	start, end int64
 	facts      facts
@@ -66,9 +75,14 @@ func (r *reader) varint() int64 {
 
 func parseLease(record []byte) (l leaseRecord, err error) {
 	r := reader{rest: record}
-	r.take(1)
+	kind := r.take(1)[0]
 	var ok bool
 	l.addr, ok = netip.AddrFromSlice(r.take(int(r.take(1)[0])))
+	l.bits = l.addr.BitLen()
+	if kind == kindPrefix {
+		l.bits = int(r.take(1)[0])
+		ok = ok && l.bits < l.addr.BitLen() && netip.PrefixFrom(l.addr, l.bits).Masked().Addr() == l.addr
+	}
 	l.state = State(r.take(1)[0])
 	l.start, l.end = r.varint(), r.varint()
 	l.facts = facts(r.rest)
@@ -103,7 +117,7 @@ func (b *Book) replay(record []byte) error {
 		return errRecord
 	}
 	switch record[0] {
-	case kindLease:
+	case kindLease, kindPrefix:
 		l, err := parseLease(record)
 		if err != nil {
 			return err
@@ -115,7 +129,7 @@ func (b *Book) replay(record []byte) error {
 			b.kept = append(b.kept, e)
 			e.kept = true
 		}
-		e.state, e.start, e.end = l.state, l.start, l.end
+		e.bits, e.state, e.start, e.end = l.bits, l.state, l.start, l.end
 		if e.facts != l.facts {
 			e.facts = l.facts
 		}
