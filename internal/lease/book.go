@@ -196,14 +196,19 @@ func (b *Book) snapshot() iter.Seq[[]byte] {
 	}
 }
 
-// log writes a change of an entry; done may be nil. Without an error it is called later.
-func (b *Book) log(e *entry, done func(error)) error {
+// log writes a change of an entry.
+func (b *Book) log(e *entry) error { return b.logMove(e, nil, nil) }
+
+// logMove is log where the owner had another address, if last is not nil. That one is free when the new one is durable: until
+// then the client is told nothing, and goes on using it. Done may be nil; without an error it is called later.
+func (b *Book) logMove(e, last *entry, done func(error)) error {
 	e.version++
 	version := e.version
 	b.record = appendLease(b.record[:0], e)
 	return b.journal.Append(b.record, func(err error) {
 		b.mu.Lock()
 		if err == nil {
+			b.leaveFor(e, last)
 			e.durable = max(e.durable, version)
 			if e.state == Active && e.durable == e.version {
 				b.tell(Leased, e)
@@ -214,6 +219,17 @@ func (b *Book) log(e *entry, done func(error)) error {
 			done(err)
 		}
 	})
+}
+
+// leaveFor ends the lease that the owner of e had before, if it still has it.
+func (b *Book) leaveFor(e, last *entry) {
+	if last == nil || last.state != Active || e.state != Active || last.facts.owner() != e.facts.owner() || b.owners[key{e.facts.owner(), e.network}] == last {
+		return
+	}
+	k := key{last.facts.owner(), last.network}
+	b.set(last, Free, last.facts, last.start, min(last.end, b.time.now()))
+	b.owners[k] = e // which set has changed
+	_ = b.log(last) // if it is lost, the owner has two addresses until the first ends
 }
 
 func (b *Book) tell(k Kind, e *entry) {

@@ -186,9 +186,8 @@ func (b *Book) commit(owner string, f facts, a netip.Addr, seconds int64, done f
 		b.drop(e)
 		return time.Duration(e.end-now-1) * time.Second, false, nil
 	}
-	if moves {
-		b.set(last, Free, last.facts, last.start, now)
-		_ = b.log(last, nil) // if it is lost, the owner has two addresses until the first ends
+	if !moves {
+		last = nil
 	}
 	if other := b.held[k]; other != nil && other != e {
 		b.withdraw(other)
@@ -198,7 +197,7 @@ func (b *Book) commit(owner string, f facts, a netip.Addr, seconds int64, done f
 		end = max(end, e.end) // if this is not written, the client goes on by what it was told before
 	}
 	b.set(e, Active, f, now, end)
-	return time.Duration(seconds) * time.Second, true, b.log(e, done)
+	return time.Duration(seconds) * time.Second, true, b.logMove(e, last, done)
 }
 
 // young tells whether less than a quarter of a lease has passed.
@@ -238,7 +237,7 @@ func (b *Book) Release(owner string, a netip.Addr) bool {
 		return false
 	}
 	b.set(e, Free, e.facts, e.start, now)
-	_ = b.log(e, nil) // if it is lost, the address stays reserved
+	_ = b.log(e) // if it is lost, the address stays reserved
 	b.tell(Released, e)
 	return true
 }
@@ -254,7 +253,7 @@ func (b *Book) Decline(owner string, a netip.Addr) bool {
 		return false
 	}
 	b.set(e, Abandoned, "", now, now+int64(b.config.Quarantine/time.Second)+1)
-	_ = b.log(e, nil) // if it is lost, another client will find out
+	_ = b.log(e) // if it is lost, another client will find out
 	b.tell(Declined, e)
 	return true
 }
@@ -283,7 +282,7 @@ func (b *Book) Adopt(c Client, a netip.Addr, end time.Time) (bool, error) {
 	if e.stray = e.pool == nil && state != Free && a.Is6(); e.stray {
 		b.strays.add(e.unit())
 	}
-	return true, b.log(e, nil)
+	return true, b.log(e)
 }
 
 // Note makes a text durable that Noted will tell of, together with all that was done before.

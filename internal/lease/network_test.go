@@ -136,7 +136,8 @@ func TestAReservedAddressWaitsForWhoStillHasIt(t *testing.T) {
 	if got := s.boots(t, "guest"); got != addr(3) {
 		t.Fatal(got)
 	}
-	if _, err := s.Commit(lease.Client{Owner: "server"}, addr(1), time.Hour, func(error) {}, fixed); err != nil {
+	written := make(chan error, 1)
+	if _, err := s.Commit(lease.Client{Owner: "server"}, addr(1), time.Hour, func(err error) { written <- err }, fixed); err != nil || <-written != nil {
 		t.Error("it may ask for its own address at once:", err)
 	}
 	if l, _ := s.Lease(addr(2)); l.State != lease.Free {
@@ -192,7 +193,8 @@ func TestPrefixesOfBothFamiliesMakeANetwork(t *testing.T) {
 		t.Error(a, err)
 	}
 	moved := netip.MustParseAddr("2001:db8:0:1::ff")
-	if _, err := s.Commit(lease.Client{Owner: "a"}, moved, time.Hour, func(error) {}, lease.Fixed(moved)); err != nil {
+	written := make(chan error, 1)
+	if _, err := s.Commit(lease.Client{Owner: "a"}, moved, time.Hour, func(err error) { written <- err }, lease.Fixed(moved)); err != nil || <-written != nil {
 		t.Error(err)
 	}
 	if l, _ := s.Lease(first); l.State != lease.Free {

@@ -3,7 +3,9 @@ package lease_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -149,5 +151,111 @@ func TestAReservedPrefixWaitsForWhoeverHasAPartOfIt(t *testing.T) {
 	pool := s.rearranges(t, delegates("2001:db8::/48", 56))[0]
 	if a, err := s.Offer("new", netip.MustParseAddr("2001:db8:0:100::"), pool); err != nil || a != netip.MustParseAddr("2001:db8:0:1000::") {
 		t.Error(a, err)
+	}
+}
+
+// holder is a client, with what it believes to have and until when.
+type holder struct {
+	name  string
+	has   netip.Prefix
+	until time.Duration // physical
+}
+
+// Pools, lengths and reservations change at random, the power fails, and leases end: whatever two clients were told at any
+// time does not overlap, and nothing that one was told is forgotten.
+func TestNoTwoLeasesOverlapHoweverTheConfigurationChanges(t *testing.T) {
+	for seed := range uint64(*seeds) {
+		r := random(seed)
+		s := newSite(t, seed, 1)
+		all := make([]holder, 12)
+		for i := range all {
+			all[i].name = fmt.Sprint("client ", i)
+		}
+		for life := range 5 {
+			if life%2 == 1 {
+				s.disk.Set(func() { s.disk.Left = 20 + r.IntN(120) })
+			}
+			for range 3 {
+				pools := s.randomSite(t, r)
+				for range 15 {
+					s.randomLease(t, seed, r, all, pools)
+				}
+			}
+			next := s.disk.Restart()
+			_ = s.Close() // fails without power
+			s.disk = next
+			if err := s.open(); err != nil {
+				t.Fatalf("seed %d, life %d: %v", seed, life, err)
+			}
+			for _, h := range all {
+				l, _ := s.Lease(h.has.Addr())
+				if h.until > s.clock.physical && (l.Owner != h.name || l.State != lease.Active || l.Prefix != h.has) {
+					t.Fatalf("seed %d, life %d: %s was told %s, which is now %+v", seed, life, h.name, h.has, l)
+				}
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// randomSite divides 2001:db8::/56 somehow: addresses, prefixes of some length, and a reserved prefix.
+func (s *site) randomSite(t *testing.T, r *rand.Rand) []*lease.Pool {
+	t.Helper()
+	quarter := func(n int) string { return fmt.Sprintf("2001:db8:0:%x::/58", 0x40*n) }
+	var pools []*lease.Pool
+	var ranges []lease.Range
+	bits := 58 + r.IntN(7)
+	for n := range 4 {
+		switch r.IntN(4) {
+		case 0:
+			first := netip.MustParsePrefix(quarter(n)).Addr()
+			ranges = append(ranges, lease.Range{First: first, Last: first.Next().Next()})
+		case 1:
+			pools = append(pools, lease.FixedPrefix(netip.MustParsePrefix(quarter(n))))
+		default:
+			ranges = append(ranges, delegates(quarter(n), bits))
+		}
+	}
+	var n lease.Network
+	for _, r := range ranges {
+		n.Pools = append(n.Pools, []lease.Range{r})
+	}
+	arranged, err := s.Arrange([]lease.Network{n})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(pools, arranged[0]...)
+}
+
+func (s *site) randomLease(t *testing.T, seed uint64, r *rand.Rand, all []holder, pools []*lease.Pool) {
+	t.Helper()
+	h := &all[r.IntN(len(all))]
+	from := pools[r.IntN(len(pools))]
+	want := netip.Addr{}
+	if r.IntN(2) == 0 {
+		want = netip.MustParseAddr(fmt.Sprintf("2001:db8:0:%x::", 0x40*r.IntN(4)))
+	}
+	a, err := s.Offer(h.name, want, from)
+	if err != nil {
+		a = want
+	}
+	began, written := s.clock.physical, make(chan error, 1)
+	granted, err := s.Commit(lease.Client{Owner: h.name}, a, time.Duration(10+r.IntN(100))*time.Second, func(err error) { written <- err }, from)
+	if err == nil && <-written == nil {
+		l, _ := s.Lease(a)
+		h.has, h.until = l.Prefix, began+granted
+		if i := slices.IndexFunc(all, func(o holder) bool { return o.name != h.name && o.until > began && o.has.Overlaps(h.has) }); i >= 0 {
+			t.Fatalf("seed %d: %s is told %s, and %s has %s", seed, h.name, h.has, all[i].name, all[i].has)
+		}
+	}
+	switch r.IntN(8) {
+	case 0:
+		if s.Release(h.name, h.has.Addr()) {
+			h.until = 0
+		}
+	case 1:
+		s.clock.passes(time.Duration(r.IntN(60)) * time.Second)
 	}
 }
