@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -12,6 +13,10 @@ import (
 type Words struct {
 	Options   *option.Registry
 	Variables bool // any other word is a variable, as in dhcpd.conf; false: it is a mistake
+
+	// Resolve looks up the name of a machine that stands for its IPv4 addresses; it returns at least one, or an error
+	// that says what to do. nil: names are mistakes.
+	Resolve func(name string) ([]netip.Addr, error)
 }
 
 // function is a word of the language that stands for a value, perhaps with operands in parentheses.

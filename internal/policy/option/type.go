@@ -48,6 +48,9 @@ func (t Type) Encapsulates() string {
 	return ""
 }
 
+// FieldAt is the field of the n-th word of an item, from 0; the last field has all words that follow it.
+func (t Type) FieldAt(n int) Field { return t.Fields[min(n, len(t.Fields)-1)] }
+
 // ParseType reads what stands behind the "=" of a declaration in dhcpd.conf, such as "array of ip-address" or
 // "{ unsigned integer 8, text }".
 func ParseType(text string) (Type, error) {
