@@ -115,13 +115,16 @@ func (o *Outcome) set(space *option.Space, from, to uint32) (codes []uint32) {
 }
 
 // inTableOrder are the settings of a space in the order in which dhcpd finds them: by bucket, and in each the newest
-// first. It is the order of options inside of an option as well, so clients see it.
+// first. It is the order of options inside of an option as well, so clients see it. Spaces that are built in are lists.
 func inTableOrder(settings *expr.Settings, space *option.Space) []expr.Setting {
 	var list []expr.Setting
 	for _, s := range settings.List() {
 		if s.Option.Space() == space {
 			list = append(list, s)
 		}
+	}
+	if space.Linked() {
+		return list
 	}
 	slices.Reverse(list)
 	slices.SortStableFunc(list, func(a, b expr.Setting) int { return bucket(a.Option.Code) - bucket(b.Option.Code) })
@@ -192,8 +195,11 @@ func (o *Outcome) wire(s site, code uint32) ([]byte, bool) {
 
 // encapsulate appends the options of a space that are set, each with its code and length.
 func (o *Outcome) encapsulate(b []byte, space *option.Space, depth int) []byte {
-	if space == nil || depth > 8 {
+	switch {
+	case space == nil || depth > 8:
 		return b
+	case space.Name == option.FQDN:
+		return o.fqdn(b, space)
 	}
 	for _, s := range inTableOrder(o.env.Settings, space) {
 		if value, ok := o.Option(s.Option); ok {
@@ -210,4 +216,15 @@ func (o *Outcome) encapsulate(b []byte, space *option.Space, depth int) []byte {
 		}
 	}
 	return b
+}
+
+// fqdn is option 81, where any part of it is set.
+func (o *Outcome) fqdn(b []byte, space *option.Space) []byte {
+	if len(inTableOrder(o.env.Settings, space)) == 0 {
+		return b
+	}
+	return append(b, option.EncodeFQDN(func(code uint32) []byte {
+		value, _ := o.Option(space.Code(code))
+		return value
+	})...)
 }

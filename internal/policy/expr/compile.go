@@ -20,39 +20,35 @@ type compiler struct {
 }
 
 func (c *compiler) expr(n *node, text string) *Expr {
-	x := &Expr{node: n, text: text, data: c.data(n), number: c.number(n), truth: c.boolean(n), value: c.value(n)}
-	if n.op == constData {
-		x.constant = n.data
+	x := &Expr{node: n, text: text, words: c.words, data: noData, number: noNumber, truth: noTruth}
+	switch n.sort {
+	case boolSort:
+		x.truth = c.boolean(n)
+	case dataSort:
+		x.data = c.data(n)
+	case numberSort:
+		x.number = c.number(n)
+	default:
+		x.truth, x.data, x.number = c.boolean(n), c.data(n), c.number(n)
 	}
 	return x
 }
 
-// value evaluates by what the node yields.
-func (c *compiler) value(n *node) func(*Env) (Value, bool) {
-	switch n.sort {
-	case boolSort:
-		f := c.boolean(n)
-		return func(e *Env) (Value, bool) {
-			t := f(e)
-			return Value{sort: boolSort, truth: t}, t != Null
-		}
-	case dataSort:
-		f := c.data(n)
-		return func(e *Env) (Value, bool) {
-			b, ok := f(e)
-			return Value{sort: dataSort, data: b}, ok
-		}
-	case numberSort:
-		f := c.number(n)
-		return func(e *Env) (Value, bool) {
-			num, ok := f(e)
-			return Value{sort: numberSort, number: num}, ok
-		}
+// Value evaluates an expression of any sort; false: it has no value.
+func (x *Expr) Value(e *Env) (v Value, ok bool) {
+	v.sort = x.node.sort
+	switch {
+	case v.sort == boolSort:
+		v.truth = x.truth(e)
+		ok = v.truth != Null
+	case v.sort == dataSort:
+		v.data, ok = x.data(e)
+	case v.sort == numberSort:
+		v.number, ok = x.number(e)
+	case x.node.op == variable:
+		return e.variable(x.node.name)
 	}
-	if n.op != variable {
-		return func(*Env) (Value, bool) { return Value{}, false }
-	}
-	return func(e *Env) (Value, bool) { return e.variable(n.name) }
+	return v, ok
 }
 
 func noTruth(*Env) Truth { return Null }
@@ -133,10 +129,10 @@ func (c *compiler) equal(a, b *node) truthFunc {
 			return truth(lok == rok && (!lok || bytes.Equal(l, r)))
 		}
 	}
-	left, right := c.value(a), c.value(b)
+	left, right := c.expr(a, ""), c.expr(b, "")
 	return func(e *Env) Truth {
-		l, lok := left(e)
-		r, rok := right(e)
+		l, lok := left.Value(e)
+		r, rok := right.Value(e)
 		return truth(lok == rok && (!lok || l.equal(r)))
 	}
 }

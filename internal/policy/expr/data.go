@@ -2,7 +2,6 @@ package expr
 
 import (
 	"math"
-	"slices"
 	"strconv"
 )
 
@@ -53,7 +52,8 @@ func (c *compiler) data(n *node) dataFunc {
 	return c.change(n)
 }
 
-// slice are the functions that give a part of their data.
+// slice are the functions that give a part of their data. A substring from beyond the end, as a constant "", is nil: it
+// is empty, and equal to what is empty, but a regular expression has no value over it.
 func (c *compiler) slice(n *node) dataFunc {
 	switch n.op {
 	case "substring":
@@ -66,7 +66,7 @@ func (c *compiler) slice(n *node) dataFunc {
 				return nil, false
 			}
 			if from >= uint64(len(b)) {
-				return []byte{}, true
+				return nil, true
 			}
 			b = b[from:]
 			return b[:min(size, uint64(len(b)))], true
@@ -138,7 +138,7 @@ func (c *compiler) change(n *node) dataFunc {
 
 // lower and upper change ASCII only, as dhcpd does in the C locale.
 func lower(b []byte) []byte {
-	out := slices.Clone(b)
+	out := append([]byte{}, b...)
 	for i, c := range out {
 		if c >= 'A' && c <= 'Z' {
 			out[i] = c + 'a' - 'A'
@@ -148,7 +148,7 @@ func lower(b []byte) []byte {
 }
 
 func upper(b []byte) []byte {
-	out := slices.Clone(b)
+	out := append([]byte{}, b...)
 	for i, c := range out {
 		if c >= 'a' && c <= 'z' {
 			out[i] = c - 'a' + 'A'
@@ -169,7 +169,7 @@ func (c *compiler) all(n *node) []dataFunc {
 func (c *compiler) concat(n *node) dataFunc {
 	parts := c.all(n)
 	return func(e *Env) ([]byte, bool) {
-		var out []byte
+		out := []byte{}
 		for _, part := range parts {
 			b, ok := part(e)
 			if !ok || len(out)+len(b) > maxData {

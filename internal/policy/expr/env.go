@@ -21,7 +21,7 @@ type Env struct {
 	Static    bool          // its address is one that a host declaration gives
 	Address   netip.Addr    // leased, or about to be; invalid: leased-address is null
 	LeaseTime time.Duration // until the lease ends; 0: lease-time is null
-	HostName  string        // of the host declaration; empty: host-decl-name is null
+	HostName  string        // of the host declaration, if Static; empty: host-decl-name is null
 
 	Settings *Settings  // what statements have set so far; nil: nothing
 	Trace    func(Step) // is told each decision; nil: nobody asks

@@ -10,14 +10,13 @@ import (
 
 // Expr is a compiled expression. It knows where it was written, and how.
 type Expr struct {
-	node *node
-	text string
+	node  *node
+	text  string
+	words Words
 
-	constant []byte // the value of one that is always the same
-	data     func(*Env) ([]byte, bool)
-	number   func(*Env) (uint64, bool)
-	truth    func(*Env) Truth
-	value    func(*Env) (Value, bool)
+	data   func(*Env) ([]byte, bool)
+	number func(*Env) (uint64, bool)
+	truth  func(*Env) Truth
 }
 
 // Condition compiles a condition that is all of text, which begins at pos. The error, if any, is a conf.Problems that
@@ -79,7 +78,7 @@ func Constant(b []byte) *Expr {
 // Join is the value of a, then that of b: an option that is appended to.
 func Join(d *option.Definition, a, b *Expr) *Expr {
 	n := &node{op: "concat", sort: dataSort, args: []*node{a.node, b.node}, pos: b.node.pos}
-	joined := &Expr{node: n, text: n.String(), value: a.value, number: noNumber, truth: noTruth}
+	joined := &Expr{node: n, text: n.String(), number: noNumber, truth: noTruth}
 	joined.data = func(e *Env) ([]byte, bool) {
 		first, ok := a.data(e)
 		second, also := b.data(e)
@@ -101,7 +100,7 @@ func (x *Expr) Text() string { return x.text }
 func (x *Expr) String() string { return x.node.String() }
 
 // Constant is the value of an expression that is always the same.
-func (x *Expr) Constant() ([]byte, bool) { return x.constant, x.constant != nil }
+func (x *Expr) Constant() ([]byte, bool) { return x.node.data, x.node.op == constData }
 
 // Truth evaluates a condition.
 func (x *Expr) Truth(e *Env) Truth { return x.truth(e) }
@@ -109,9 +108,6 @@ func (x *Expr) Truth(e *Env) Truth { return x.truth(e) }
 // Data evaluates an expression for bytes; false: it has no value. The bytes may be shared with the message and the
 // configuration: they are not to be changed.
 func (x *Expr) Data(e *Env) ([]byte, bool) { return x.data(e) }
-
-// Value evaluates an expression of any sort; false: it has no value.
-func (x *Expr) Value(e *Env) (Value, bool) { return x.value(e) }
 
 // Part is a piece of a condition and what it was.
 type Part struct {
@@ -122,14 +118,14 @@ type Part struct {
 
 // Explain evaluates a condition piece by piece. Pieces that the whole did not need are evaluated too: expressions change
 // nothing.
-func (x *Expr) Explain(e *Env) []Part { return explain(x.node, e, 0, nil) }
+func (x *Expr) Explain(e *Env) []Part { return explain(x.node, x.words, e, 0, nil) }
 
-func explain(n *node, e *Env, depth int, parts []Part) []Part {
-	var c compiler
+func explain(n *node, w Words, e *Env, depth int, parts []Part) []Part {
+	c := compiler{words: w}
 	parts = append(parts, Part{n.String(), depth, c.boolean(n)(e)})
 	if n.op == opAnd || n.op == opOr || n.op == opNot {
 		for _, a := range n.args {
-			parts = explain(a, e, depth+1, parts)
+			parts = explain(a, w, e, depth+1, parts)
 		}
 	}
 	return parts

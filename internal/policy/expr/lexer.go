@@ -11,8 +11,9 @@ import (
 type Kind uint8
 
 // The kinds of dhcpd's tokens. What begins with a digit is a Number as long as it is decimal, a Hex while it could be
-// one or two hexadecimal digits (or 0x and more), and a Name otherwise, so that 52:54:00, 0x10 and host names that
-// begin with a digit all have their place.
+// hexadecimal digits (or 0x and more), and a Name otherwise, so that 52:54:00, 0x10 and host names that begin with a
+// digit all have their place. dhcpd does not look at the first letter of what begins with one: v1 is a Hex, and a bad
+// one, where a variable could stand.
 const (
 	EOF    Kind = iota
 	Name        // letters, digits, - and _
@@ -94,11 +95,10 @@ func (l *Lexer) read() Token {
 		t.Text = l.text[t.from:l.at]
 	case nameByte(c) && c != '_':
 		t.Kind = Hex
-		for l.at < len(l.text) && nameByte(l.text[l.at]) {
+		for l.step(); l.at < len(l.text) && nameByte(l.text[l.at]); l.step() {
 			if !hexDigit(l.text[l.at]) {
 				t.Kind = Name
 			}
-			l.step()
 		}
 		t.Text = l.text[t.from:l.at]
 	default:

@@ -11,7 +11,7 @@ import (
 func (c *compiler) match(n *node) truthFunc {
 	fold := n.op == opMatchFold
 	data := c.data(n.args[0])
-	if n.args[1].op == constData {
+	if n.args[1].op == constData && n.args[1].data != nil {
 		re, err := pattern(n.args[1].data, fold)
 		if err != nil {
 			c.problems.Add(n.args[1].pos, "%s is not a regular expression: %v", n.args[1], err)
@@ -19,7 +19,7 @@ func (c *compiler) match(n *node) truthFunc {
 		}
 		return func(e *Env) Truth {
 			b, ok := data(e)
-			if !ok {
+			if !ok || b == nil {
 				return Null
 			}
 			return truth(re.Match(untilNUL(b)))
@@ -29,11 +29,11 @@ func (c *compiler) match(n *node) truthFunc {
 	return func(e *Env) Truth {
 		b, ok := data(e)
 		text, also := with(e)
-		if !ok || !also {
+		if !ok || b == nil || !also {
 			return Null
 		}
 		re, err := pattern(text, fold)
-		return truth(err == nil && re.Match(untilNUL(b)))
+		return truth(err == nil && text != nil && re.Match(untilNUL(b)))
 	}
 }
 

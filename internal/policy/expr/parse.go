@@ -104,7 +104,9 @@ func (p *parser) combine(left *node, op string, right *node) *node {
 	gives, takes := yields(op)
 	p.expect(left, takes)
 	p.expect(right, takes)
-	if takes == anySort && left.sort != right.sort && left.sort != anySort && right.sort != anySort {
+	if takes == anySort && right.sort == boolSort {
+		p.problems.Add(right.pos, "%s is a condition, and %s compares data or numbers; use and, or, not", right, op)
+	} else if takes == anySort && left.sort != right.sort && left.sort != anySort && right.sort != anySort {
 		p.problems.Add(right.pos, "%s compares %s with %s, which are never equal", op, left.sort, right.sort)
 	}
 	return &node{op: op, sort: gives, args: []*node{left, right}, pos: left.pos, from: left.from, to: right.to}
@@ -157,7 +159,11 @@ func (p *parser) operand(context sort) *node {
 func (p *parser) operandAt(t Token, context sort) *node {
 	switch t.Kind {
 	case String:
-		return &node{op: constData, sort: dataSort, data: []byte(t.Text)}
+		n := &node{op: constData, sort: dataSort}
+		if t.Text != "" {
+			n.data = []byte(t.Text)
+		}
+		return n
 	case Number, Hex, Name:
 		if t.Kind == Number && context == numberSort {
 			num, err := strconv.ParseInt(t.Text, 10, 32)

@@ -88,7 +88,7 @@ func (e *Env) Option(d *option.Definition) ([]byte, bool) {
 
 // Assign sets a variable to what x is now.
 func (e *Env) Assign(name string, x *Expr) {
-	v, ok := x.value(e)
+	v, ok := x.Value(e)
 	s := e.Settings
 	for i := range s.variables {
 		if s.variables[i].name == name {

@@ -6,16 +6,21 @@ import "slices"
 // goroutine and then only read.
 type Set struct{ options []raw }
 
+const codeHostName = 12
+
 type raw struct {
 	code  uint32
 	value []byte
 }
 
-// FromMap takes the options of a DHCPv4 message, which the wire splits at 255 bytes, put together (RFC 3396).
+// FromMap takes the options of a DHCPv4 message, which the wire splits at 255 bytes, put together (RFC 3396). An empty
+// host name, which RFC 2132 does not allow, counts as none.
 func FromMap(options map[uint8][]byte) *Set {
 	s := &Set{options: make([]raw, 0, len(options))}
 	for code, value := range options {
-		s.Add(uint32(code), value)
+		if code != codeHostName || len(value) > 0 {
+			s.Add(uint32(code), value)
+		}
 	}
 	return s
 }
@@ -44,6 +49,7 @@ type Path struct {
 type step struct {
 	code                   uint32
 	codeWidth, lengthWidth int
+	fqdn                   bool // a part of option 81
 }
 
 // PathTo is the way to d. A space that no option holds is reached by none.
@@ -51,7 +57,7 @@ func (r *Registry) PathTo(d *Definition) Path {
 	var p Path
 	for range 8 { // spaces hold spaces; a ring of them has no way in
 		s := d.space
-		p.steps = append(p.steps, step{d.Code, s.CodeWidth, s.LengthWidth})
+		p.steps = append(p.steps, step{d.Code, s.CodeWidth, s.LengthWidth, s.Name == FQDN})
 		if s == r.main {
 			slices.Reverse(p.steps)
 			return p
@@ -73,23 +79,24 @@ func (p Path) Find(s *Set) (value []byte, there bool) {
 		if !there {
 			return nil, false
 		}
-		value, there = next.inside(value)
+		if next.fqdn {
+			value, there = fqdnPart(value, next.code)
+		} else {
+			value, there = next.inside(value)
+		}
 	}
 	return value, there
 }
 
-// inside looks for the option among those that an encapsulating one holds. What is cut short holds nothing more.
+// inside looks for the option among those that an encapsulating one holds. As in dhcpd, a code of 0 ends them, 255 is
+// a code as any other, and what is cut short holds nothing more.
 func (w step) inside(b []byte) ([]byte, bool) {
 	for len(b) > 0 {
-		if w.codeWidth == 1 && b[0] == 0 { // padding
-			b = b[1:]
-			continue
-		}
 		if len(b) < w.codeWidth+w.lengthWidth {
 			return nil, false
 		}
 		code := uint32(Number(b[:w.codeWidth]))
-		if w.codeWidth == 1 && code == 255 {
+		if code == 0 {
 			return nil, false
 		}
 		b = b[w.codeWidth:]

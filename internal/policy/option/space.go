@@ -58,6 +58,9 @@ type Space struct {
 	all    []*Definition
 }
 
+// Linked tells a space that dhcpd keeps as a list, in the order in which options are set.
+func (s *Space) Linked() bool { return s.Name == Agent || s.Name == "nwip" || s.Name == "isc" }
+
 // Code finds an option by its number; nil: it is not declared.
 func (s *Space) Code(code uint32) *Definition { return s.byCode[code] }
 
