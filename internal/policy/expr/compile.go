@@ -42,7 +42,7 @@ func (x *Expr) Value(e *Env) (v Value, ok bool) {
 		v.truth = x.truth(e)
 		ok = v.truth != Null
 	case v.sort == dataSort:
-		v.data, ok = x.data(e)
+		v.data, ok = x.Data(e)
 	case v.sort == numberSort:
 		v.number, ok = x.number(e)
 	case x.node.op == variable:

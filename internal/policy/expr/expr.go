@@ -70,9 +70,12 @@ func read(l *Lexer, w Words, want sort) (*Expr, error) {
 
 // Constant is always these bytes.
 func Constant(b []byte) *Expr {
-	n := &node{op: constData, sort: dataSort, data: b, hex: true}
-	c := compiler{}
-	return c.expr(n, n.String())
+	c := &struct {
+		Expr
+		node
+	}{node: node{op: constData, sort: dataSort, data: b, hex: true}}
+	c.Expr = Expr{node: &c.node, number: noNumber, truth: noTruth}
+	return &c.Expr
 }
 
 // Join is the value of a, then that of b: an option that is appended to.
@@ -80,8 +83,8 @@ func Join(d *option.Definition, a, b *Expr) *Expr {
 	n := &node{op: "concat", sort: dataSort, args: []*node{a.node, b.node}, pos: b.node.pos}
 	joined := &Expr{node: n, text: n.String(), number: noNumber, truth: noTruth}
 	joined.data = func(e *Env) ([]byte, bool) {
-		first, ok := a.data(e)
-		second, also := b.data(e)
+		first, ok := a.Data(e)
+		second, also := b.Data(e)
 		if !ok || !also {
 			return nil, false
 		}
@@ -94,7 +97,12 @@ func Join(d *option.Definition, a, b *Expr) *Expr {
 func (x *Expr) Pos() conf.Pos { return x.node.pos }
 
 // Text is the expression as it was written.
-func (x *Expr) Text() string { return x.text }
+func (x *Expr) Text() string {
+	if x.text == "" {
+		return x.String()
+	}
+	return x.text
+}
 
 // String is the expression with the parentheses that dhcpd's grouping means.
 func (x *Expr) String() string { return x.node.String() }
@@ -107,7 +115,12 @@ func (x *Expr) Truth(e *Env) Truth { return x.truth(e) }
 
 // Data evaluates an expression for bytes; false: it has no value. The bytes may be shared with the message and the
 // configuration: they are not to be changed.
-func (x *Expr) Data(e *Env) ([]byte, bool) { return x.data(e) }
+func (x *Expr) Data(e *Env) ([]byte, bool) {
+	if x.data == nil { // of a Constant
+		return x.node.data, true
+	}
+	return x.data(e)
+}
 
 // Part is a piece of a condition and what it was.
 type Part struct {

@@ -78,8 +78,11 @@ func (s *Settings) List() []Setting { return s.list }
 // Option evaluates what the option is set to.
 func (e *Env) Option(d *option.Definition) ([]byte, bool) {
 	x := e.Settings.Lookup(d)
-	if x == nil || e.depth >= maxNested {
+	switch {
+	case x == nil || e.depth >= maxNested:
 		return nil, false
+	case x.data == nil:
+		return x.node.data, true
 	}
 	e.depth++
 	defer func() { e.depth-- }()
