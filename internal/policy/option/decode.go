@@ -10,12 +10,12 @@ import (
 )
 
 // Text shows the bytes of the option to a person, in the form that Parse reads where they have the form of its type,
-// and as hexadecimal pairs where they do not. Text of others is quoted, so it fits in a log line.
+// and as "bytes 01:0a" where they do not. Text of others is quoted, so it fits in a log line.
 func (d *Definition) Text(b []byte) string {
 	if text, ok := d.Type.text(b); ok {
 		return text
 	}
-	return Hex(b)
+	return "bytes " + Hex(b)
 }
 
 // Hex is 01:0a:ff.

@@ -24,7 +24,7 @@ func (e *encoder) name(text string, compressed bool) error {
 	if e.names == nil {
 		e.names = map[string]int{}
 	}
-	for text != "" {
+	for whole := text; text != ""; {
 		if at, ok := e.names[strings.ToLower(text)]; ok && compressed {
 			e.out = append(e.out, 0xc0|byte(at>>8), byte(at))
 			return nil
@@ -34,7 +34,7 @@ func (e *encoder) name(text string, compressed bool) error {
 		}
 		label, rest, _ := strings.Cut(text, ".")
 		if label == "" || len(label) > maxLabel {
-			return fmt.Errorf("domain name %q has a part with %d characters; 1 to %d are allowed", text, len(label), maxLabel)
+			return fmt.Errorf("domain name %q has a part with %d characters; 1 to %d are allowed", whole, len(label), maxLabel)
 		}
 		e.out = append(append(e.out, byte(len(label))), label...)
 		text = rest
