@@ -193,7 +193,8 @@ func (o *Outcome) wire(s site, code uint32) ([]byte, bool) {
 	return value, len(value) > 0
 }
 
-// encapsulate appends the options of a space that are set, each with its code and length.
+// encapsulate appends the options of a space that are set, each with its code and length. Spaces inside of a space that
+// has none set itself are not looked at, as in dhcpd.
 func (o *Outcome) encapsulate(b []byte, space *option.Space, depth int) []byte {
 	switch {
 	case space == nil || depth > 8:
@@ -201,7 +202,11 @@ func (o *Outcome) encapsulate(b []byte, space *option.Space, depth int) []byte {
 	case space.Name == option.FQDN:
 		return o.fqdn(b, space)
 	}
-	for _, s := range inTableOrder(o.env.Settings, space) {
+	list := inTableOrder(o.env.Settings, space)
+	if len(list) == 0 {
+		return b
+	}
+	for _, s := range list {
 		if value, ok := o.Option(s.Option); ok {
 			b = s.Option.AppendWire(b, value)
 		}

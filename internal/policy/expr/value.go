@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"fmt"
 	"net/netip"
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
@@ -54,33 +55,51 @@ func readItems(l *Lexer) (items [][]option.Word) {
 	return items
 }
 
-// encode looks names up where the option has addresses.
+// encode is what dhcpd makes of the words: without quotes, bytes are hexadecimal and addresses may be names.
 func (w Words) encode(d *option.Definition, items [][]option.Word) ([]byte, error) {
-	if w.Resolve == nil {
-		return d.Encode(items...)
-	}
-	var resolved [][]option.Word
+	var all [][]option.Word
 	for _, item := range items {
-		alone := len(item) == 1 && len(d.Type.Fields) == 1
 		for i, word := range item {
-			if d.Type.FieldAt(i).Kind != option.Address || word.Quoted {
+			if word.Quoted {
 				continue
 			}
-			if _, err := netip.ParseAddr(word.Text); err == nil {
-				continue
-			}
-			addresses, err := w.Resolve(word.Text)
-			if err != nil {
-				return nil, err
-			}
-			item[i].Text = addresses[0].String()
-			for _, a := range addresses[1:] {
-				if alone && d.Type.Array {
-					resolved = append(resolved, []option.Word{{Text: a.String()}})
+			switch f := d.Type.FieldAt(i); f.Kind {
+			case option.String, option.Encapsulated:
+				b, ok := option.ParseHex("0:" + word.Text)
+				if !ok {
+					return nil, fmt.Errorf("option %s: %q is neither text in quotes nor hexadecimal bytes with colons", d, word.Text)
+				}
+				item[i] = option.Word{Text: string(b[1:]), Quoted: true}
+			case option.Address:
+				addresses, err := w.addresses(word.Text)
+				if err != nil {
+					return nil, fmt.Errorf("option %s: %w", d, err)
+				}
+				item[i].Text = addresses[0]
+				for _, a := range addresses[1:] {
+					if d.Type.Array && len(d.Type.Fields) == 1 {
+						all = append(all, []option.Word{{Text: a}})
+					}
 				}
 			}
 		}
-		resolved = append(resolved, item)
+		all = append(all, item)
 	}
-	return d.Encode(resolved...)
+	return d.Encode(all...)
+}
+
+// addresses are those that a word stands for: itself, where names are not looked up or it is one.
+func (w Words) addresses(word string) ([]string, error) {
+	if _, err := netip.ParseAddr(word); err == nil || w.Resolve == nil {
+		return []string{word}, nil
+	}
+	found, err := w.Resolve(word)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]string, len(found))
+	for i, a := range found {
+		list[i] = a.String()
+	}
+	return list, nil
 }
