@@ -38,6 +38,8 @@ const (
 	maxRequested      = 300 // dhcpd's bound of the list that it sends by
 	hashBuckets       = 17  // of dhcpd's table of options
 	hashBits, hashLow = 5, 31
+
+	maxNested = 8 // spaces inside of spaces
 )
 
 // Reply4 are the options of a DHCPv4 reply in the order in which they are sent: the protocol's own, those that the
@@ -189,22 +191,22 @@ func (o *Outcome) wire(s site, code uint32) ([]byte, bool) {
 	if in == "" {
 		return nil, false
 	}
-	value := o.encapsulate(nil, o.policy.options.Space(in), 0)
+	value := o.encapsulate(o.policy.options.Space(in), 0)
 	return value, len(value) > 0
 }
 
-// encapsulate appends the options of a space that are set, each with its code and length. Spaces inside of a space that
+// encapsulate has the options of a space that are set, each with its code and length. Spaces inside of a space that
 // has none set itself are not looked at, as in dhcpd.
-func (o *Outcome) encapsulate(b []byte, space *option.Space, depth int) []byte {
-	switch {
-	case space == nil || depth > 8:
-		return b
-	case space.Name == option.FQDN:
-		return o.fqdn(b, space)
+func (o *Outcome) encapsulate(space *option.Space, depth int) (b []byte) {
+	if space == nil || depth > maxNested {
+		return nil
 	}
 	list := inTableOrder(o.env.Settings, space)
-	if len(list) == 0 {
-		return b
+	switch {
+	case len(list) == 0:
+		return nil
+	case space.Name == option.FQDN:
+		return o.fqdn(space)
 	}
 	for _, s := range list {
 		if value, ok := o.Option(s.Option); ok {
@@ -216,20 +218,17 @@ func (o *Outcome) encapsulate(b []byte, space *option.Space, depth int) []byte {
 		if in == "" || space.Code(d.Code) != d || o.env.Settings.Lookup(d) != nil {
 			continue
 		}
-		if value := o.encapsulate(nil, o.policy.options.Space(in), depth+1); len(value) > 0 {
+		if value := o.encapsulate(o.policy.options.Space(in), depth+1); len(value) > 0 {
 			b = d.AppendWire(b, value)
 		}
 	}
 	return b
 }
 
-// fqdn is option 81, where any part of it is set.
-func (o *Outcome) fqdn(b []byte, space *option.Space) []byte {
-	if len(inTableOrder(o.env.Settings, space)) == 0 {
-		return b
-	}
-	return append(b, option.EncodeFQDN(func(code uint32) []byte {
+// fqdn is option 81 of its parts.
+func (o *Outcome) fqdn(space *option.Space) []byte {
+	return option.EncodeFQDN(func(code uint32) []byte {
 		value, _ := o.Option(space.Code(code))
 		return value
-	})...)
+	})
 }

@@ -32,7 +32,7 @@ func (o *Outcome) Reply6() (list []Option) {
 				list = append(list, Option{code, value})
 			}
 		} else if in := d.Type.Encapsulates(); in != "" && code != code6VendorOptions {
-			if value := o.encapsulate(nil, o.policy.options.Space(in), 0); len(value) > 0 {
+			if value := o.encapsulate(o.policy.options.Space(in), 0); len(value) > 0 {
 				list = append(list, Option{code, value})
 			}
 		}
@@ -48,7 +48,7 @@ func (o *Outcome) enterprises(space string) (list []Option) {
 	for _, d := range o.policy.options.Space(space).Definitions() {
 		value, ok := o.Option(d)
 		if !ok {
-			value = o.encapsulate(nil, o.policy.options.Space(d.Type.Encapsulates()), 0)
+			value = o.encapsulate(o.policy.options.Space(d.Type.Encapsulates()), 0)
 		}
 		if len(value) > 0 {
 			list = append(list, Option{code6VendorOptions, d.AppendWire(nil, value)})

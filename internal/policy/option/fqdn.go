@@ -24,12 +24,12 @@ func fqdnPart(b []byte, part uint32) ([]byte, bool) {
 	if part == fqdnEncoded {
 		return flag(b[0]&4 != 0)
 	}
-	host, domain, ok := asciiName(b[fqdnHeader:])
+	host, domain := asciiName(b[fqdnHeader:])
 	if b[0]&4 != 0 {
-		host, domain, ok = encodedName(b[fqdnHeader:])
-	}
-	if !ok {
-		return nil, false
+		var ok bool
+		if host, domain, ok = encodedName(b[fqdnHeader:]); !ok {
+			return nil, false
+		}
 	}
 	switch part {
 	case fqdnServerUpdate:
@@ -57,12 +57,12 @@ func flag(set bool) ([]byte, bool) {
 }
 
 // asciiName takes a name apart; the domain keeps its first dot.
-func asciiName(b []byte) (host, domain string, ok bool) {
+func asciiName(b []byte) (host, domain string) {
 	name := strings.TrimSuffix(string(b), "\x00")
 	if dot := strings.IndexByte(name, '.'); dot >= 0 {
-		return name[:dot], name[dot:], true
+		return name[:dot], name[dot:]
 	}
-	return name, "", true
+	return name, ""
 }
 
 // encodedName reads labels. Without the zero at their end all of them are the name of the host.
