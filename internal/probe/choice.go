@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/coredhcp-netboot/suite/internal/netboot"
 )
@@ -46,6 +47,17 @@ func chooserOf(kind netboot.Firmware, bios bool) chooser {
 	return edk2Rules{}
 }
 
+// bootReply is the reply that tells the boot file of PXE firmware: what port 4011 said, else the proxy's offer, else the ACK.
+func (c Choice) bootReply(ack, answer *Offer) *Offer {
+	switch {
+	case answer != nil:
+		return answer
+	case c.Boot != c.Lease:
+		return c.Boot
+	}
+	return ack
+}
+
 // first gives the first offer that has the property.
 func first(offers []*Offer, has func(*Offer) bool) *Offer {
 	for _, o := range offers {
@@ -81,3 +93,24 @@ func answered(offers []*Offer) string {
 	}
 	return fmt.Sprintf("%d replies came", len(offers))
 }
+
+// tftpSource looks at a source of firmware that has nothing but TFTP. Shown is what such firmware prints where no file is
+// named.
+func tftpSource(s Source, ack *Offer, shown string) *Stop {
+	switch {
+	case s.File == "" && s.From == ack:
+		return stop("ack-without-file", "the server must send the same boot fields in OFFER and ACK", "the OFFER of %s names a boot file, its ACK does not", s.From.name())
+	case s.File == "":
+		return stop("no-boot-file", causeNoFile, "the reply of %s names no boot file%s", s.From.name(), shown)
+	case strings.Contains(s.File, "://"):
+		return stop("url-for-pxe", "give PXE firmware a name, and a URL only to HTTP boot (option 60 HTTPClient) and iPXE",
+			"PXE firmware is given the URL %q, and would ask by TFTP for a file of that name", s.File)
+	case len(s.File) >= fileField-1 && cutAt127(s.From):
+		return stop("file-cut", "shorten the name, or send it in option 67 alone", "the file name is cut at %d bytes", len(s.File))
+	case !known(s.Server):
+		return stop("no-next-server", "set next-server (siaddr) to the TFTP server's address", "the reply of %s has no next-server", s.From.name())
+	}
+	return nil
+}
+
+func known(a netip.Addr) bool { return a.IsValid() && !a.IsUnspecified() }

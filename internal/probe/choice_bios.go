@@ -34,22 +34,11 @@ func (biosRules) choose(offers []*Offer) (Choice, *Stop) {
 }
 
 func (biosRules) source(c Choice, ack, answer *Offer) (Source, *Stop) {
-	from := ack
-	switch {
-	case answer != nil:
-		from = answer
-	case c.Boot != c.Lease:
-		from = c.Boot
-	}
+	from := c.bootReply(ack, answer)
 	s := Source{Server: serverOf(from), File: from.fileFirst(), From: from}
 	v := from.p4.get(optVendor)
-	switch {
-	case c.Item == nil && from.pxeClient() && vendor(v, 9) != nil && !bootsAtOnce(from):
+	if c.Item == nil && from.pxeClient() && vendor(v, 9) != nil && !bootsAtOnce(from) {
 		return s, menu(from)
-	case s.File == "" && from == ack:
-		return s, stop("ack-without-file", "the server must send the same boot fields in OFFER and ACK", "the OFFER of %s names a boot file, its ACK does not", from.name())
-	case s.File == "":
-		return s, stop("no-boot-file", causeNoFile, "the reply of %s names no boot file: PXE-E53", from.name())
 	}
-	return s, tftpSource(s)
+	return s, tftpSource(s, ack, ": PXE-E53")
 }

@@ -1,10 +1,5 @@
 package probe
 
-import (
-	"net/netip"
-	"strings"
-)
-
 // edk2Rules are those of UEFI's PXE (EDK2 NetworkPkg/UefiPxeBcDxe: PxeBcDhcp4.c, PxeBcBoot.c).
 type edk2Rules struct{}
 
@@ -105,42 +100,14 @@ func edk2Nothing(offers []*Offer, plain *Offer) *Stop {
 }
 
 func (edk2Rules) source(c Choice, ack, answer *Offer) (Source, *Stop) {
-	from := ack
-	switch {
-	case answer != nil:
-		from = answer
-	case c.Boot != c.Lease:
-		from = c.Boot
-	}
+	from := c.bootReply(ack, answer)
 	s := Source{Server: serverOf(from), File: from.optionFirst(), From: from}
 	if v := vendor(from.p4.get(optVendor), 8); bootsAtOnce(from) && len(v) >= 7 { // type, count, first address
 		s.Server = addr4(v[3:7])
 	}
 	class := edk2Class(from)
-	switch {
-	case c.Item == nil && (class == classDHCPPXE10 || class == classProxyPXE10) && !bootsAtOnce(from):
+	if c.Item == nil && (class == classDHCPPXE10 || class == classProxyPXE10) && !bootsAtOnce(from) {
 		return s, menu(from)
-	case s.File == "" && from == ack:
-		return s, stop("ack-without-file", "the server must send the same boot fields in OFFER and ACK", "the OFFER of %s names a boot file, its ACK does not", from.name())
-	case s.File == "":
-		return s, stop("no-boot-file", causeNoFile, "the reply of %s names no boot file", from.name())
 	}
-	return s, tftpSource(s)
+	return s, tftpSource(s, ack, "")
 }
-
-// tftpSource looks at a source of firmware that has nothing but TFTP.
-func tftpSource(s Source) *Stop {
-	if strings.Contains(s.File, "://") {
-		return stop("url-for-pxe", "give PXE firmware a name, and a URL only to HTTP boot (option 60 HTTPClient) and iPXE",
-			"PXE firmware is given the URL %q, and would ask by TFTP for a file of that name", s.File)
-	}
-	if len(s.File) >= fileField-1 && cutAt127(s.From) {
-		return stop("file-cut", "shorten the name, or send it in option 67 alone", "the file name is cut at %d bytes", len(s.File))
-	}
-	if !known(s.Server) {
-		return stop("no-next-server", "set next-server (siaddr) to the TFTP server's address", "the reply of %s has no next-server", s.From.name())
-	}
-	return nil
-}
-
-func known(a netip.Addr) bool { return a.IsValid() && !a.IsUnspecified() }
