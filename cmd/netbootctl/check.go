@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -63,9 +62,7 @@ func check(args []string, out, _ io.Writer) error {
 	all = appendFindings(all, "error", here, problems)
 	all = appendFindings(all, "warning", here, warnings)
 	if *asJSON {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(append([]finding{}, all...))
+		err = writeJSON(out, append([]finding{}, all...))
 	} else {
 		err = printText(out, shown(here, path), all, len(problems))
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -146,10 +145,7 @@ func (p printer) print(r shownResult) error {
 	if !p.asJSON {
 		return r.Print(p.out, p.style)
 	}
-	enc := json.NewEncoder(p.out)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(r)
+	return writeJSON(p.out, r)
 }
 
 func (p printer) answers(path string, q question) (err error) {

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -75,6 +76,14 @@ func parse(fs *flag.FlagSet, args []string, usage string, out io.Writer) error {
 	fs.SortFlags = false
 	fs.Usage = func() { fmt.Fprint(out, usage+fs.FlagUsages()) }
 	return daemon.ParseFlags(fs, args)
+}
+
+// writeJSON is for programs, and legible to people: < and & stay as they are.
+func writeJSON(out io.Writer, v any) error {
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
 }
 
 func run(args []string, out, beside io.Writer) error {
