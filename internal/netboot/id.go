@@ -32,6 +32,12 @@ func ParseMAC(s string) (MAC, error) {
 	return MACFrom(hw), nil
 }
 
+// UnmarshalText is ParseMAC for files.
+func (m *MAC) UnmarshalText(b []byte) (err error) {
+	*m, err = ParseMAC(string(b))
+	return err
+}
+
 // Known tells an address from none. Firmware without one sends zeros.
 func (m MAC) Known() bool { return m.len > 0 && m.addr != [16]byte{} }
 
@@ -60,6 +66,12 @@ func ParseUUID(s string) (u UUID, err error) {
 		}
 	}
 	return UUID{}, fmt.Errorf("%q is not a UUID; write it as dmidecode -s system-uuid prints it", s)
+}
+
+// UnmarshalText is ParseUUID for files.
+func (u *UUID) UnmarshalText(b []byte) (err error) {
+	*u, err = ParseUUID(string(b))
+	return err
 }
 
 // Known tells a UUID from none.

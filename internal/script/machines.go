@@ -19,26 +19,12 @@ type machinesFile struct {
 
 type machineEntry struct {
 	conf.Pos
-	MAC    conf.List[conf.At[mac]]    `yaml:"mac"`
-	UUID   conf.List[conf.At[uuid]]   `yaml:"uuid"`
-	Serial conf.List[conf.At[string]] `yaml:"serial"`
-	Asset  conf.List[conf.At[string]] `yaml:"asset"`
-	Script conf.At[string]            `yaml:"script"`
-	Values values                     `yaml:"values"`
-}
-
-type mac struct{ netboot.MAC }
-
-func (m *mac) UnmarshalText(b []byte) (err error) {
-	m.MAC, err = netboot.ParseMAC(string(b))
-	return err
-}
-
-type uuid struct{ netboot.UUID }
-
-func (u *uuid) UnmarshalText(b []byte) (err error) {
-	u.UUID, err = netboot.ParseUUID(string(b))
-	return err
+	MAC    conf.List[conf.At[netboot.MAC]]  `yaml:"mac"`
+	UUID   conf.List[conf.At[netboot.UUID]] `yaml:"uuid"`
+	Serial conf.List[conf.At[string]]       `yaml:"serial"`
+	Asset  conf.List[conf.At[string]]       `yaml:"asset"`
+	Script conf.At[string]                  `yaml:"script"`
+	Values values                           `yaml:"values"`
 }
 
 // values are texts, or lists of texts, by the names that templates call them by.
@@ -139,16 +125,16 @@ func (f *machinesFile) compile(problems *conf.Problems) *known {
 				problems.AddAbsence(id.Pos, "mac is all zeros, which is what firmware without one sends; write the machine's")
 				continue
 			}
-			own(problems, k.byMAC, id.V.MAC, e, id.Pos, "mac "+id.V.String())
-			e.sample.MAC = id.V.MAC
+			own(problems, k.byMAC, id.V, e, id.Pos, "mac "+id.V.String())
+			e.sample.MAC = id.V
 		}
 		for _, id := range m.UUID {
 			if !id.V.Known() {
 				problems.AddAbsence(id.Pos, "uuid is all zeros, which is what firmware without one sends; write the machine's")
 				continue
 			}
-			own(problems, k.byUUID, id.V.UUID, e, id.Pos, "uuid "+id.V.String())
-			e.sample.UUID = id.V.UUID
+			own(problems, k.byUUID, id.V, e, id.Pos, "uuid "+id.V.String())
+			e.sample.UUID = id.V
 		}
 		e.sample.Serial = k.texts(problems, "serial", m.Serial, e)
 		e.sample.Asset = k.texts(problems, "asset", m.Asset, e)

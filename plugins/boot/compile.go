@@ -199,10 +199,10 @@ func (c *compiler) host(h *Host, p *Policy, firstMAC map[netboot.MAC]conf.Pos, f
 	a := c.answer(&h.Give, h.Pos)
 	p.need6(a)
 	for _, m := range h.MAC {
-		own(c, "mac", conf.At[netboot.MAC]{Pos: m.Pos, V: m.V.MAC}, firstMAC, p.byMAC, a)
+		own(c, "mac", m, firstMAC, p.byMAC, a)
 	}
 	for _, u := range h.UUID {
-		own(c, "uuid", conf.At[netboot.UUID]{Pos: u.Pos, V: u.V.UUID}, firstUUID, p.byUUID, a)
+		own(c, "uuid", u, firstUUID, p.byUUID, a)
 	}
 }
 

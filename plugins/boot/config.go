@@ -39,7 +39,7 @@ type Match struct {
 	UserClass   conf.List[pattern]       `yaml:"user-class"`
 	VendorClass conf.List[pattern]       `yaml:"vendor-class"`
 	MAC         conf.List[macPattern]    `yaml:"mac"`
-	UUID        conf.List[conf.At[uuid]] `yaml:"uuid"`
+	UUID        conf.List[conf.At[netboot.UUID]] `yaml:"uuid"`
 	Hostname    conf.List[pattern]       `yaml:"hostname"`
 	Relay       *RelayMatch              `yaml:"relay"`
 	Not         conf.List[Match]         `yaml:"not"`
@@ -69,8 +69,8 @@ type Give struct {
 // Host is the answer of single machines. It comes before the rules.
 type Host struct {
 	conf.Pos
-	MAC  conf.List[conf.At[mac]]  `yaml:"mac"`
-	UUID conf.List[conf.At[uuid]] `yaml:"uuid"`
+	MAC  conf.List[conf.At[netboot.MAC]]  `yaml:"mac"`
+	UUID conf.List[conf.At[netboot.UUID]] `yaml:"uuid"`
 	Give `yaml:",inline"`
 }
 

@@ -81,10 +81,10 @@ func (k *checker) identities() (all []identity) {
 			continue
 		}
 		for _, m := range h.MAC {
-			all = append(all, identity{Client: netboot.Client{MAC: m.V.MAC}})
+			all = append(all, identity{Client: netboot.Client{MAC: m.V}})
 		}
 		for _, u := range h.UUID {
-			all = append(all, identity{Client: netboot.Client{UUID: u.V.UUID}})
+			all = append(all, identity{Client: netboot.Client{UUID: u.V}})
 		}
 	}
 	return all
@@ -113,7 +113,7 @@ func (m *Match) identities(c netboot.Client) (all []netboot.Client) {
 			c.MAC = netboot.MACFrom(b[:])
 		}
 		if len(m.UUID) > 0 {
-			c.UUID = m.UUID[i%len(m.UUID)].V.UUID
+			c.UUID = m.UUID[i%len(m.UUID)].V
 		}
 		c.Hostname = example(m.Hostname, i, c.Hostname)
 		if text := example(m.UserClass, i, ""); text != "" {

@@ -46,7 +46,7 @@ func (c *compiler) match(m *Match) (out match) {
 	if len(m.UUID) > 0 {
 		set := m.UUID
 		add(ReasonUUID, func(c *netboot.Client) bool {
-			return c.UUID.Known() && slices.ContainsFunc(set, func(u conf.At[uuid]) bool { return u.V.UUID == c.UUID })
+			return c.UUID.Known() && slices.ContainsFunc(set, func(u conf.At[netboot.UUID]) bool { return u.V == c.UUID })
 		})
 	}
 	if len(m.UserClass) > 0 {

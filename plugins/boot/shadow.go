@@ -24,7 +24,7 @@ func takesAllOf(early, late *Rule) bool {
 		covers(early.VendorClass, late.VendorClass, coversPattern) &&
 		covers(lower(early.Hostname), lower(late.Hostname), coversPattern) &&
 		covers(early.MAC, late.MAC, func(e, l macPattern) bool { return bytes.HasPrefix(l.prefix, e.prefix) }) &&
-		covers(early.UUID, late.UUID, func(e, l conf.At[uuid]) bool { return e.V == l.V }) &&
+		covers(early.UUID, late.UUID, func(e, l conf.At[netboot.UUID]) bool { return e.V == l.V }) &&
 		usableAs(early, late)
 }
 

@@ -37,10 +37,10 @@ func Variations(path string) ([]Variation, error) {
 	}
 	for _, h := range f.Hosts {
 		for _, m := range h.MAC {
-			g.add(Variation{MAC: m.V.MAC, IsHost: true})
+			g.add(Variation{MAC: m.V, IsHost: true})
 		}
 		for _, u := range h.UUID {
-			g.add(Variation{UUID: u.V.UUID, IsHost: true})
+			g.add(Variation{UUID: u.V, IsHost: true})
 		}
 	}
 	return g.list, nil
@@ -79,7 +79,7 @@ func (g *gatherer) match(m *Match) {
 	var whole Variation
 	eachValue(g, &whole, slices.Concat(m.Arch...), func(v *Variation, a netboot.Arch) { v.Arch, v.HasArch = a, true })
 	eachValue(g, &whole, m.MAC, func(v *Variation, p macPattern) { v.MAC = p.example() })
-	eachValue(g, &whole, m.UUID, func(v *Variation, u conf.At[uuid]) { v.UUID = u.V.UUID })
+	eachValue(g, &whole, m.UUID, func(v *Variation, u conf.At[netboot.UUID]) { v.UUID = u.V })
 	eachValue(g, &whole, m.UserClass, func(v *Variation, p pattern) { v.UserClass = p.example() })
 	eachValue(g, &whole, m.VendorClass, func(v *Variation, p pattern) { v.VendorClass = p.example() })
 	eachValue(g, &whole, m.Hostname, func(v *Variation, p pattern) { v.Hostname = p.example() })

@@ -36,20 +36,6 @@ func (f *firmware) UnmarshalText(b []byte) error {
 	return nil
 }
 
-type mac struct{ netboot.MAC }
-
-func (m *mac) UnmarshalText(b []byte) (err error) {
-	m.MAC, err = netboot.ParseMAC(string(b))
-	return err
-}
-
-type uuid struct{ netboot.UUID }
-
-func (u *uuid) UnmarshalText(b []byte) (err error) {
-	u.UUID, err = netboot.ParseUUID(string(b))
-	return err
-}
-
 // server is an address, or "auto": ours on the client's side.
 type server struct {
 	addr netip.Addr
