@@ -29,7 +29,7 @@ func Check(path string) (problems, warnings conf.Problems) {
 			}
 		}
 		for i := range f.Hosts {
-			k.program(&f.Hosts[i].Give, nil, false)
+			k.programs(&f.Hosts[i].Give, nil, false)
 		}
 		if whole {
 			k.walk(p)
@@ -66,7 +66,7 @@ type checker struct {
 
 func (k *checker) rule(i int) {
 	r := &k.file.Rules[i]
-	k.program(&r.Give, r.codes(), r.onlyIPXE())
+	k.programs(&r.Give, r.codes(), r.onlyIPXE())
 	k.clients(r)
 	k.ebc(r)
 }
@@ -95,11 +95,16 @@ func (r *Rule) onlyIPXE() bool {
 		len(r.Match.Firmware) == 1 && r.Match.Firmware[0].kind == netboot.FirmwareIPXE
 }
 
+// programs looks at what the machines of these codes are given.
+func (k *checker) programs(g *Give, codes []netboot.Arch, onlyIPXE bool) {
+	k.program(g.File, codes, onlyIPXE)
+}
+
 // program looks at the file itself: it must be there, and be what its name says and what its machines run.
-func (k *checker) program(g *Give, codes []netboot.Arch, onlyIPXE bool) {
-	name, ours := k.nameOf(g.File.V)
+func (k *checker) program(file conf.At[string], codes []netboot.Arch, onlyIPXE bool) {
+	name, ours := k.nameOf(file.V)
 	if ours && len(k.dirs) == 0 && k.library != nil && netboot.IsIPXEScript(name) && !k.rendered(name) {
-		k.problems.Add(g.File.Pos, "%q would be the script %s, which is not in the directory %s; create it, or correct the name", g.File.V, name, k.scripts)
+		k.problems.Add(file.Pos, "%q would be the script %s, which is not in the directory %s; create it, or correct the name", file.V, name, k.scripts)
 		return
 	}
 	if !ours || len(k.dirs) == 0 || k.rendered(name) {
@@ -107,34 +112,34 @@ func (k *checker) program(g *Give, codes []netboot.Arch, onlyIPXE bool) {
 	}
 	known := k.open(name)
 	if known.path == "" {
-		if name != g.File.V { // the compiler has noted a plain name
-			k.problems.Add(g.File.Pos, "%q would be the file %s, which is in none of the firmware directories %s; create it, or correct the URL", g.File.V, name, k.where())
+		if name != file.V { // the compiler has noted a plain name
+			k.problems.Add(file.Pos, "%q would be the file %s, which is in none of the firmware directories %s; create it, or correct the URL", file.V, name, k.where())
 		}
 		return
 	}
 	switch {
 	case known.err != nil:
-		k.problems.Add(g.File.Pos, "file %q cannot be read: %v; correct its permissions", name, known.err)
+		k.problems.Add(file.Pos, "file %q cannot be read: %v; correct its permissions", name, known.err)
 	case known.Kind == program.Empty || known.Kind == program.HTML:
-		k.problems.Add(g.File.Pos, "file %q is %s; copy it there once more", name, known.Program)
+		k.problems.Add(file.Pos, "file %q is %s; copy it there once more", name, known.Program)
 	case netboot.IsIPXEScript(name) && known.Kind != program.Script:
-		k.problems.Add(g.File.Pos, "file %q does not begin with #!ipxe, so iPXE does not take it for a script; begin it so", name)
+		k.problems.Add(file.Pos, "file %q does not begin with #!ipxe, so iPXE does not take it for a script; begin it so", name)
 	case !netboot.IsIPXEScript(name) && known.Kind == program.Script && !onlyIPXE:
-		k.problems.Add(g.File.Pos, "file %q is an iPXE script, which its name does not tell, so firmware would be handed it too; name it %s.ipxe, or match ipxe: true", name, strings.TrimSuffix(name, filepath.Ext(name)))
+		k.problems.Add(file.Pos, "file %q is an iPXE script, which its name does not tell, so firmware would be handed it too; name it %s.ipxe, or match ipxe: true", name, strings.TrimSuffix(name, filepath.Ext(name)))
 	case !onlyIPXE || known.IPXE: // iPXE runs files of many kinds
-		k.suits(g, name, known.Program, codes)
-		k.companion(g, known.path)
+		k.suits(file, name, known.Program, codes)
+		k.companion(file, known.path)
 	}
 }
 
 // suits compares a file with the architectures of its machines.
-func (k *checker) suits(g *Give, name string, known program.Program, codes []netboot.Arch) {
+func (k *checker) suits(file conf.At[string], name string, known program.Program, codes []netboot.Arch) {
 	if ext := strings.ToLower(filepath.Ext(name)); ext == ".iso" || ext == ".img" {
 		return // which UEFI boots by HTTP as a disk
 	}
 	for _, code := range codes {
 		if !known.RunsOn(code) {
-			k.problems.Add(g.File.Pos, "file %q is %s, which %s machines (arch %d) cannot run; give them a file of their own", name, known, code, uint16(code))
+			k.problems.Add(file.Pos, "file %q is %s, which %s machines (arch %d) cannot run; give them a file of their own", name, known, code, uint16(code))
 			return
 		}
 	}
@@ -147,13 +152,13 @@ var companions = []struct{ loader, companion, what string }{
 	{"syslinux64.efi", "ldlinux.e64", "SYSLINUX"}, {"syslinux32.efi", "ldlinux.e32", "SYSLINUX"},
 }
 
-func (k *checker) companion(g *Give, path string) {
+func (k *checker) companion(file conf.At[string], path string) {
 	for _, c := range companions {
 		if !strings.HasPrefix(filepath.Base(path), c.loader) { // Debian has shimx64.efi.signed
 			continue
 		}
 		if _, err := os.Stat(filepath.Join(filepath.Dir(path), c.companion)); err != nil {
-			k.warnings.Add(g.File.Pos, "%s fetches %s from its own directory, which is not there; copy it beside %s", c.what, c.companion, filepath.Base(path))
+			k.warnings.Add(file.Pos, "%s fetches %s from its own directory, which is not there; copy it beside %s", c.what, c.companion, filepath.Base(path))
 		}
 	}
 }
@@ -211,15 +216,6 @@ func host(authority string) string { return strings.TrimSuffix(authority, ":"+po
 func port(authority string) string {
 	if i := strings.LastIndexByte(authority, ':'); i > strings.LastIndexByte(authority, ']') {
 		return authority[i+1:]
-	}
-	return ""
-}
-
-func (k *checker) find(name string) string {
-	for _, dir := range k.dirs {
-		if isRegular(dir, name) {
-			return filepath.Join(dir, filepath.FromSlash(name))
-		}
 	}
 	return ""
 }

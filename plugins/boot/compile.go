@@ -2,16 +2,13 @@ package boot
 
 import (
 	"errors"
-	"io/fs"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
 	"github.com/coredhcp-netboot/suite/internal/netboot"
-	"github.com/coredhcp-netboot/suite/internal/script"
 )
 
 // compiler turns what was written into what is understood, and gathers what is wrong with it.
@@ -25,10 +22,7 @@ type compiler struct {
 	server4 netip.Addr
 	server6 netip.Addr
 	mode    netboot.Mode
-	dirs    []string // firmware directories that exist
-	scripts string   // the directory of boot scripts, if it exists
-	renders bool     // one is named
-	library *script.Library
+	served
 }
 
 // compile turns the file into a policy, as far as it can: it goes on behind mistakes of decoding, so that one run shows
@@ -114,24 +108,6 @@ func (c *compiler) site(f *File, p *Policy) {
 	c.scriptsDir(f.Scripts)
 }
 
-func (c *compiler) firmwareDir(d conf.At[string]) {
-	dir := conf.Resolve(c.path, d.V)
-	switch st, err := os.Stat(dir); {
-	case errors.Is(err, fs.ErrNotExist):
-		c.warnings.Add(d.Pos, "firmware directory %s does not exist; create it, or remove the line: names cannot be looked up there", dir)
-	case err != nil:
-		c.problems.Add(d.Pos, "firmware directory %s cannot be read: %v; correct its permissions", dir, errors.Unwrap(err))
-	case !st.IsDir():
-		c.problems.Add(d.Pos, "firmware directory %s is a file; name the directory that holds it", dir)
-	default:
-		if _, err := os.ReadDir(dir); err != nil {
-			c.problems.Add(d.Pos, "firmware directory %s cannot be read: %v; correct its permissions (chmod a+rx)", dir, errors.Unwrap(err))
-			return
-		}
-		c.dirs = append(c.dirs, dir)
-	}
-}
-
 // servers sorts the addresses by family; what is left out is auto.
 func (c *compiler) servers(list conf.List[server], at conf.Pos) (v4, v6 netip.Addr) {
 	for _, s := range list {
@@ -160,33 +136,6 @@ func (c *compiler) rule(r *Rule, p *Policy) {
 	}
 	p.need6(a)
 	p.rules = append(p.rules, rule{c.match(&r.Match), *a})
-}
-
-// loops looks at a rule that gives iPXE: whom it would give it to again and again.
-func (c *compiler) loops(r *Rule, name string) {
-	if len(r.Lacks) > 0 {
-		for _, code := range append(r.codes(), netboot.ArchBIOS)[:max(1, len(r.codes()))] {
-			if !netboot.UsualFeatures(code).Has(union(r.Lacks)) {
-				c.warnings.Add(r.Match.Pos, "iPXE as it is usually built for %s lacks some of these too, and would be handed %s again and again; make sure that this build has them", code, name)
-				return
-			}
-		}
-		return
-	}
-	for _, class := range r.UserClass {
-		if class.matches("iPXE") || class.matches("gPXE") {
-			c.problems.Add(r.Match.Pos, "every iPXE has the user class %q, so it would be handed %s for ever; give it a script, or match lacks: [http] for builds that need a better one", class.String(), name)
-			return
-		}
-	}
-	onlyIPXE := len(r.Match.Firmware) == 1 && r.Match.Firmware[0].kind == netboot.FirmwareIPXE
-	switch {
-	case len(r.UserClass) > 0:
-		c.warnings.Add(r.Match.Pos, "an iPXE whose script set the user class %q would be handed %s again and again; make sure that the second stage has another class", r.UserClass[0].String(), name)
-	case r.Match.asksForIPXE():
-	case r.IPXE != nil && *r.IPXE || len(r.Features) > 0 || onlyIPXE:
-		c.problems.Add(r.Match.Pos, "iPXE is never handed iPXE again, so this rule would never answer; give it a script, or match lacks: [http] for builds that need a better one")
-	}
 }
 
 func (c *compiler) host(h *Host, p *Policy, firstMAC map[netboot.MAC]conf.Pos, firstUUID map[netboot.UUID]conf.Pos) {
@@ -317,28 +266,4 @@ func (c *compiler) newFile(name conf.At[string], a *answer) *file {
 		c.warnings.Add(name.Pos, "file has %d bytes; what stands in the header's file field is at most %d long, and PXE ROMs read no other: shorten it", len(name.V), netboot.MaxHeaderFile)
 	}
 	return f
-}
-
-// lookUp notes a file that is in none of the firmware directories.
-func (c *compiler) lookUp(name conf.At[string]) {
-	if len(c.dirs) == 0 || c.rendered(name.V) {
-		return
-	}
-	for _, dir := range c.dirs {
-		if isRegular(dir, name.V) {
-			return
-		}
-	}
-	c.missing.Add(name.Pos, "file %q is in none of the firmware directories %s (or a link that leads out of them); copy it there, or correct the name", name.V, c.where())
-}
-
-// isRegular tells a file that a file server confined to dir can serve.
-func isRegular(dir, name string) bool {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return false
-	}
-	defer root.Close()
-	st, err := root.Stat(name)
-	return err == nil && st.Mode().IsRegular()
 }

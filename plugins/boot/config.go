@@ -31,19 +31,19 @@ type Rule struct {
 // Match are the words that a rule tests; all that are given must hold.
 type Match struct {
 	conf.Pos
-	Arch        conf.List[archs]         `yaml:"arch"`
-	IPXE        *bool                    `yaml:"ipxe"`
-	Features    conf.List[feature]       `yaml:"features"`
-	Lacks       conf.List[feature]       `yaml:"lacks"`
-	Firmware    conf.List[firmware]      `yaml:"firmware"`
-	UserClass   conf.List[pattern]       `yaml:"user-class"`
-	VendorClass conf.List[pattern]       `yaml:"vendor-class"`
-	MAC         conf.List[macPattern]    `yaml:"mac"`
+	Arch        conf.List[archs]                 `yaml:"arch"`
+	IPXE        *bool                            `yaml:"ipxe"`
+	Features    conf.List[feature]               `yaml:"features"`
+	Lacks       conf.List[feature]               `yaml:"lacks"`
+	Firmware    conf.List[firmware]              `yaml:"firmware"`
+	UserClass   conf.List[pattern]               `yaml:"user-class"`
+	VendorClass conf.List[pattern]               `yaml:"vendor-class"`
+	MAC         conf.List[macPattern]            `yaml:"mac"`
 	UUID        conf.List[conf.At[netboot.UUID]] `yaml:"uuid"`
-	Hostname    conf.List[pattern]       `yaml:"hostname"`
-	Relay       *RelayMatch              `yaml:"relay"`
-	Not         conf.List[Match]         `yaml:"not"`
-	Any         conf.List[Match]         `yaml:"any"`
+	Hostname    conf.List[pattern]               `yaml:"hostname"`
+	Relay       *RelayMatch                      `yaml:"relay"`
+	Not         conf.List[Match]                 `yaml:"not"`
+	Any         conf.List[Match]                 `yaml:"any"`
 }
 
 // RelayMatch tests the relay agent that passed a request on.
