@@ -95,9 +95,14 @@ func (r *Rule) onlyIPXE() bool {
 		len(r.Match.Firmware) == 1 && r.Match.Firmware[0].kind == netboot.FirmwareIPXE
 }
 
-// programs looks at what the machines of these codes are given.
+// programs looks at what the machines of these codes are given: a file, or those of a menu.
 func (k *checker) programs(g *Give, codes []netboot.Arch, onlyIPXE bool) {
 	k.program(g.File, codes, onlyIPXE)
+	if g.Menu != nil {
+		for i := range g.Menu.Items {
+			k.program(g.Menu.Items[i].File, codes, false) // iPXE gets no menu
+		}
+	}
 }
 
 // program looks at the file itself: it must be there, and be what its name says and what its machines run.
