@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"syscall"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -112,8 +113,24 @@ func Load(path string, v any) error {
 	return Decode(path, data, v)
 }
 
+// Open opens a regular file for reading. What else may stand there is refused at once: opening a FIFO would wait for its
+// writer.
+func Open(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() && !info.IsDir() {
+		f.Close()
+		return nil, errors.Join(err, errNoFile)
+	}
+	return f, nil
+}
+
+var errNoFile = errors.New("is no regular file; name one")
+
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
 )
@@ -138,6 +140,29 @@ func TestAMissingFileIsSaidWithARemedy(t *testing.T) {
 	}
 	if err := conf.Load(filepath.Join(dir, "empty.yml"), &s); err != nil {
 		t.Errorf("a file of comments: %v", err)
+	}
+}
+
+// Opening a FIFO waits for its writer, and what is read again would never be.
+func TestWhatIsNoFileIsRefusedAtOnce(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo.yml")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		fifo:        fifo + ": is no regular file; name one",
+		"/dev/null": "/dev/null: is no regular file; name one",
+	} {
+		done := make(chan error, 1)
+		go func() { done <- conf.Load(path, new(shelf)) }()
+		select {
+		case err := <-done:
+			if err == nil || err.Error() != want {
+				t.Errorf("%s: %v", path, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: waits", path)
+		}
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/coredhcp-netboot/suite/internal/conf"
 )
 
 // watched are all directories in which a change can change what is read at path, a file or a directory of files.
@@ -93,7 +95,7 @@ func fingerprint(path string) (sum [sha256.Size]byte, err error) {
 
 // add puts a file's content into h.
 func add(h io.Writer, path string) error {
-	f, err := os.Open(path)
+	f, err := conf.Open(path)
 	if err != nil {
 		return err
 	}

@@ -278,6 +278,19 @@ func TestHangupReadsEvenWhatDidNotChange(t *testing.T) {
 	d.until("the file was read", func() bool { return d.reads.Load() == 1 })
 }
 
+// Opening a FIFO waits for its writer, and no other file would be read again meanwhile.
+func TestAFIFOInTheFilesPlaceDelaysNothing(t *testing.T) {
+	d := plain(t)
+	if err := syscall.Mkfifo(filepath.Join(d.dir, "fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.rename("fifo", "f")
+	d.until("its loss is logged", func() bool { return d.logged(logrus.WarnLevel, "is gone: what was loaded before is served on") })
+	d.write("new", "two")
+	d.rename("new", "f")
+	d.becomes("two")
+}
+
 func TestSameContentIsNotReadAgain(t *testing.T) {
 	d := plain(t)
 	d.write("f", "one")
