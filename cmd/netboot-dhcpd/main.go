@@ -95,21 +95,30 @@ func main() {
 	}
 }
 
-// complain prints a line for each problem. Those of a file stand for themselves, without the chain of who noticed.
+// complain prints a line for each problem, once: both families find the mistakes of one map.
 func complain(err error) {
+	var said []string
+	for _, line := range complaints(err) {
+		if !slices.Contains(said, line) {
+			said = append(said, line)
+			fmt.Fprintln(os.Stderr, "netboot-dhcpd:", line)
+		}
+	}
+}
+
+// complaints are the problems in err. Those of a file stand for themselves, without the chain of who noticed.
+func complaints(err error) (lines []string) {
 	if all, joined := err.(interface{ Unwrap() []error }); joined {
 		for _, err := range all.Unwrap() {
-			complain(err)
+			lines = append(lines, complaints(err)...)
 		}
-		return
+		return lines
 	}
 	var problems conf.Problems
 	if errors.As(err, &problems) {
 		err = problems
 	}
-	for _, line := range strings.Split(err.Error(), "\n") {
-		fmt.Fprintln(os.Stderr, "netboot-dhcpd:", line)
-	}
+	return strings.Split(err.Error(), "\n")
 }
 
 // logOutput is where the log goes.

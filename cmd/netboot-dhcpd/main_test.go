@@ -390,6 +390,14 @@ func freePort(t *testing.T, network string) int {
 }
 
 // The flags of netboot-tftpd and those of CoreDHCP are the same.
+func TestAMistakeInAMapOfBothFamiliesIsToldOnce(t *testing.T) {
+	dir := files(t, map[string]string{"boot.yml": "rules:\n  - {arch: boss, file: x}\n", "config.yml": config("127.0.0.1:0", "server_id: 192.0.2.1", "boot: boot.yml") +
+		"server6:\n  listen: \"[::1]:0\"\n  plugins: [{server_id: LL 52:54:00:00:00:01}, {boot: boot.yml}]\n"})
+	if got := fails(t, "1", dir, "-L", "error"); strings.Count(got, "boot.yml:2: arch ") != 1 {
+		t.Errorf("says:\n%s", got)
+	}
+}
+
 func TestBothNamesOfAFlagAreTaken(t *testing.T) {
 	dir := t.TempDir()
 	for _, args := range [][]string{{"--config", "no.yml", "--log-level", "warn"}, {"--conf", "no.yml", "--loglevel", "warning"}} {

@@ -84,8 +84,8 @@ func NewReloader(log logrus.FieldLogger, r prometheus.Registerer) *Reloader {
 }
 
 // Add watches the file at path, or the files in the directory there, which have just been loaded; reload is called after
-// each change of their content, and its error tells why it was not taken. A file may be added for several readers (both families read one boot map):
-// it counts as taken when all took it.
+// each change of their content, and its error tells why it was not taken. A file may be added for several
+// readers: it counts as taken when all took it.
 func (r *Reloader) Add(path string, reload func() error) {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs

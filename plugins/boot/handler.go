@@ -27,16 +27,6 @@ type chain struct {
 	lends      sync.Once
 }
 
-// loaded is a policy with what it needs of this host.
-type loaded struct {
-	*Policy
-	local6 netip.Addr // ours, for DHCPv6 clients on our own links; invalid where the map does not need it
-	fixed6 bool       // local6 holds for relayed clients too
-
-	tallies tallies
-	hosts   string // the key of theirs in tallies
-}
-
 // Handle4 adds the boot answer to a DHCPv4 reply. It never ends the chain, and drops only in mode proxy what the other
 // server answers.
 func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {

@@ -98,6 +98,7 @@ func TestDHCPv6WithoutAnAddressOfOurOwnIsRefusedAtLoad(t *testing.T) {
 		t.Errorf("a map that needs no address: %v", err)
 	}
 	must(t, os.WriteFile(path, []byte("rules:\n  - {ipxe: true, file: \"http://192.0.2.1/boot.ipxe\"}\n  - {arch: uefi-x64, file: ipxe.efi}\n"), 0o644))
+	plugin = boot.New(boot.Env{Listen6: []string{"lo"}})
 	_, err := plugin.Setup6(path)
 	want := "boot.yml:3: next-server is auto for DHCPv6, but [lo] has no global IPv6 address; write one, like next-server: 2001:db8::1"
 	if err == nil || !strings.HasSuffix(err.Error(), want) {
@@ -105,6 +106,9 @@ func TestDHCPv6WithoutAnAddressOfOurOwnIsRefusedAtLoad(t *testing.T) {
 	}
 	if _, err := plugin.Setup4(path); err != nil {
 		t.Errorf("DHCPv4, which takes the address of server_id: %v", err)
+	}
+	if _, err := plugin.Setup6(path); err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("behind DHCPv4: says %v, want ...%s", err, want)
 	}
 }
 

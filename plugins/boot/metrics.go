@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/coredhcp-netboot/suite/internal/live"
 	"github.com/coredhcp-netboot/suite/internal/netboot"
 )
 
@@ -27,7 +28,7 @@ const (
 )
 
 // counts are what the chains of one plugin decided. Of the decisions it shows those by rules that are in force: a
-// rule that a reload took out of the map is in no chain's tallies any more, and its series end.
+// rule that a reload took out of the map is in no map's tallies any more, and its series end.
 type counts struct {
 	passed    *prometheus.CounterVec
 	decisions *prometheus.Desc
@@ -35,8 +36,8 @@ type counts struct {
 	archs  []string // the labels: each name, archOther, archUnknown
 	byArch map[netboot.Arch]int
 
-	mu     sync.Mutex
-	chains []*chain
+	mu   sync.Mutex
+	maps []*live.Value[loaded]
 }
 
 func newCounts(r prometheus.Registerer) *counts {
@@ -65,10 +66,10 @@ func newCounts(r prometheus.Registerer) *counts {
 	return c
 }
 
-func (c *counts) add(ch *chain) {
+func (c *counts) add(l *live.Value[loaded]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.chains = append(c.chains, ch)
+	c.maps = append(c.maps, l)
 }
 
 // Describe implements prometheus.Collector.
@@ -80,8 +81,8 @@ func (c *counts) Collect(out chan<- prometheus.Metric) {
 	defer c.mu.Unlock()
 	type labels struct{ rule, arch, firmware string }
 	sums := map[labels]uint64{}
-	for _, ch := range c.chains {
-		for rule, t := range ch.loaded.Load().tallies {
+	for _, l := range c.maps {
+		for rule, t := range l.Load().tallies {
 			for i := range t {
 				if n := t[i].Load(); n > 0 {
 					sums[labels{rule, c.archs[i/firmwares], netboot.Firmware(i % firmwares).String()}] += n

@@ -78,6 +78,27 @@ func TestChangedMapIsServedAndABrokenOneIsNot(t *testing.T) {
 	c.until(t, "four")
 }
 
+// Both chains name one file, as both families' sections do.
+func TestAMapOfBothFamiliesIsReadOnceAndTakenInOneStep(t *testing.T) {
+	c, write := reloading(t, "next-server: [10.0.0.1, \"2001:db8::1\"]\nrules: [{arch: [bios, uefi-x64], file: one}]\n")
+	loads := func() (n int) {
+		for _, e := range c.hook.AllEntries() {
+			if e.Message == "boot map loaded" {
+				n++
+			}
+		}
+		return n
+	}
+	if loads() != 1 {
+		t.Errorf("the map was read %d times at the start", loads())
+	}
+	write("next-server: [10.0.0.1, \"2001:db8::1\"]\nrules: [{arch: [bios, uefi-x64], file: two}]\n")
+	c.until(t, "two")
+	if _, got := options6(t, c.ask6(message6(solicit, pxe6...))); loads() != 2 || string(get6(got, 59)) != "tftp://[2001:db8::1]/two" {
+		t.Errorf("the map was read %d times, and DHCPv6 tells %s", loads(), get6(got, 59))
+	}
+}
+
 // Every reply comes from one map as a whole, while maps change under load.
 func TestNoReplyIsLostOrOfTwoMapsWhileTheyChange(t *testing.T) {
 	text := func(n int) string {

@@ -43,17 +43,18 @@ func New(e Env) plugins.Plugin {
 		e.Log = logger.GetLogger("plugins/boot")
 	}
 	counts := newCounts(e.Metrics)
+	maps := &sources{env: e, counts: counts, byPath: map[string]*source{}}
 	return plugins.Plugin{
 		Name: "boot",
 		Setup4: func(args ...string) (handler.Handler4, error) {
-			c, err := e.chain(counts, args, e.load)
+			c, err := maps.chain(args, false)
 			if err != nil {
 				return nil, err
 			}
 			return c.Handle4, nil
 		},
 		Setup6: func(args ...string) (handler.Handler6, error) {
-			c, err := e.chain(counts, args, e.load6)
+			c, err := maps.chain(args, true)
 			if err != nil {
 				return nil, err
 			}
@@ -62,8 +63,8 @@ func New(e Env) plugins.Plugin {
 	}
 }
 
-// chain loads the map that args name, and has it loaded again when it changes.
-func (e Env) chain(counts *counts, args []string, load func(path string) (*loaded, error)) (*chain, error) {
+// chain answers by the map that args name.
+func (ss *sources) chain(args []string, six bool) (*chain, error) {
 	switch {
 	case len(args) == 0:
 		return nil, fmt.Errorf("boot: names no map; give a file, like `- boot: boot.yml` (CoreDHCP passes nothing on of a map written inline)")
@@ -71,57 +72,14 @@ func (e Env) chain(counts *counts, args []string, load func(path string) (*loade
 		return nil, fmt.Errorf("boot: takes one file, but has %d words: %s; CoreDHCP splits at spaces, so the file's name must have none", len(args), strconv.Quote(fmt.Sprint(args)))
 	}
 	path := args[0]
-	if e.Map != "" {
-		path = e.Map
+	if ss.env.Map != "" {
+		path = ss.env.Map
 	}
-	first, err := load(path)
+	l, err := ss.open(path, six)
 	if err != nil {
 		return nil, err
 	}
-	first.hosts, first.tallies = hostsOf(path), counts.tallied(path, first.Policy, nil)
-	c := &chain{loaded: live.NewValue(first), log: e.Log, counts: counts, decided: e.Decided}
-	counts.add(c)
-	if e.Reload != nil {
-		e.Reload.Add(path, func() error {
-			return c.loaded.Replace(func() (*loaded, error) {
-				next, err := load(path)
-				if err == nil {
-					next.hosts, next.tallies = first.hosts, counts.tallied(path, next.Policy, c.loaded.Load().tallies)
-				}
-				return next, err
-			})
-		})
-	}
-	return c, nil
-}
-
-// load reads a map and shows what it is warned about.
-func (e Env) load(path string) (*loaded, error) {
-	policy, err := Load(path)
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range policy.Warnings {
-		e.Log.Warn(w.Error())
-	}
-	e.Log.WithFields(logrus.Fields{"file": path, "rules": len(policy.rules), "hosts": len(policy.byMAC) + len(policy.byUUID)}).Info("boot map loaded")
-	return &loaded{Policy: policy}, nil
-}
-
-// load6 is load for DHCPv6, where the address of our own that a map may need must be found on this host.
-func (e Env) load6(path string) (*loaded, error) {
-	l, err := e.load(path)
-	if err != nil || l.auto6 == "" {
-		return l, err
-	}
-	if e.Local6.IsValid() {
-		l.local6, l.fixed6 = e.Local6, true
-		return l, nil
-	}
-	if l.local6, err = onlyGlobal6(e.Listen6); err != nil {
-		return nil, fmt.Errorf("%s: next-server is auto for DHCPv6, but %w", l.auto6, err)
-	}
-	return l, nil
+	return &chain{loaded: l, log: ss.env.Log, counts: ss.counts, decided: ss.env.Decided}, nil
 }
 
 // onlyGlobal6 is the one global IPv6 address of the named interfaces, or of all.
