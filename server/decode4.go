@@ -24,23 +24,35 @@ func decode4(data []byte) (*dhcpv4.DHCPv4, error) {
 		ServerHostName: untilNUL(b[44:108]), BootFileName: untilNUL(b[108:236]),
 		Options: make(dhcpv4.Options, count),
 	}
+	var seen codes
 	for o := b[header4:]; len(o) > 0 && o[0] != end; {
 		if o[0] == dhcpv4.OptionPad.Code() {
 			o = o[1:]
 			continue
 		}
 		code, n := o[0], 2+int(o[1])
-		switch value := o[2:n:n]; {
-		case len(m.Options[code]) > 0: // in pieces (RFC 3396)
-			m.Options[code] = append(m.Options[code], value...)
-		case len(value) > 0:
-			m.Options[code] = value
-		default:
-			m.Options[code] = nil
+		value := o[2:n:n]
+		if seen.add(code) { // in pieces (RFC 3396)
+			value = append(m.Options[code], value...)
 		}
+		if len(value) == 0 {
+			value = nil
+		}
+		m.Options[code] = value
 		o = o[n:]
 	}
 	return m, nil
+}
+
+// codes is a set of option codes. A map of options is asked much less often with one at hand.
+type codes [4]uint64
+
+// add tells whether code was in already.
+func (c *codes) add(code uint8) (before bool) {
+	word, bit := &c[code>>6], uint64(1)<<(code&63)
+	before = *word&bit != 0
+	*word |= bit
+	return before
 }
 
 // measureOptions4 counts the options of a message, and the bytes up to their end. Not ok: it is malformed.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net"
 	"slices"
@@ -39,7 +40,14 @@ func limit4(req *dhcpv4.DHCPv4, kind Messages, requestSize int) int {
 
 // encoder4 writes replies. Its memory is used again; it is one worker's.
 type encoder4 struct {
-	codes, dropped []uint8
+	options []option4
+	dropped []uint8
+}
+
+// option4 is one option of a reply: who has it need not ask the map again.
+type option4 struct {
+	code  uint8
+	value []byte
 }
 
 // append appends resp in at most limit bytes to dst. What does not fit is left out and returned: first what the client
@@ -47,30 +55,25 @@ type encoder4 struct {
 // last of all. It fails if what must be there does not fit. The client's hardware address is written in all its 16
 // bytes, as it came.
 func (e *encoder4) append(dst []byte, req, resp *dhcpv4.DHCPv4, limit int) (out []byte, dropped []uint8, ok bool) {
-	e.codes, e.dropped = e.codes[:0], e.dropped[:0]
+	e.options, e.dropped = e.options[:0], e.dropped[:0]
 	size := header4 + 1
 	for code, value := range resp.Options {
 		if code != 0 && code != end {
-			e.codes = append(e.codes, code)
+			e.options = append(e.options, option4{code, value})
 			size += encodedSize(value)
 		}
 	}
-	slices.Sort(e.codes)
 	if size > limit {
-		size = e.squeeze(req, resp, size, limit)
+		size = e.squeeze(req, size, limit)
 	}
 	if size > limit {
 		return dst, e.dropped, false
 	}
+	slices.SortFunc(e.options, func(a, b option4) int { return place(a.code) - place(b.code) })
 	start := len(dst)
 	dst = appendHeader4(dst, req, resp)
-	for _, code := range e.codes {
-		if code != agent {
-			dst = appendOption4(dst, code, resp.Options[code])
-		}
-	}
-	if value, relayed := resp.Options[agent]; relayed {
-		dst = appendOption4(dst, agent, value)
+	for i := range e.options {
+		dst = appendOption4(dst, e.options[i].code, e.options[i].value)
 	}
 	dst = append(dst, end)
 	for len(dst)-start < minSize4 {
@@ -79,20 +82,29 @@ func (e *encoder4) append(dst []byte, req, resp *dhcpv4.DHCPv4, limit int) (out 
 	return dst, e.dropped, true
 }
 
+// place puts options in the order of their codes, with the relay agent's behind them.
+func place(code uint8) int {
+	if code == agent {
+		return 256
+	}
+	return int(code)
+}
+
 // squeeze takes options out until the rest fits, as far as it may, and returns the size of the rest.
-func (e *encoder4) squeeze(req, resp *dhcpv4.DHCPv4, size, limit int) int {
+func (e *encoder4) squeeze(req *dhcpv4.DHCPv4, size, limit int) int {
 	wanted := req.Options[dhcpv4.OptionParameterRequestList.Code()]
-	slices.SortStableFunc(e.codes, func(a, b uint8) int { return dispensable(a, wanted) - dispensable(b, wanted) })
-	for size > limit && len(e.codes) > 0 {
-		last := e.codes[len(e.codes)-1]
-		if dispensable(last, wanted) == needed {
+	slices.SortFunc(e.options, func(a, b option4) int {
+		return cmp.Or(dispensable(a.code, wanted)-dispensable(b.code, wanted), int(a.code)-int(b.code))
+	})
+	for size > limit && len(e.options) > 0 {
+		last := e.options[len(e.options)-1]
+		if dispensable(last.code, wanted) == needed {
 			break
 		}
-		e.codes = e.codes[:len(e.codes)-1]
-		e.dropped = append(e.dropped, last)
-		size -= encodedSize(resp.Options[last])
+		e.options = e.options[:len(e.options)-1]
+		e.dropped = append(e.dropped, last.code)
+		size -= encodedSize(last.value)
 	}
-	slices.Sort(e.codes)
 	return size
 }
 

@@ -26,8 +26,11 @@ func (a Answer) Write4(req, resp *dhcpv4.DHCPv4) {
 	EchoUUID4(req, resp)
 	// Options that break boots, whoever put them here: 13 replaces EDK2's size query, 52 makes iPXE read `file` as
 	// options' remains, and iPXE takes over a returned 77 as its own user class and is not known as iPXE again.
-	for _, code := range []uint8{optBootSize, optOverload, optUser77, optVendor43, optClass60, optServer66, optFile67, OptionIPXE} {
-		del4(resp, code)
+	for code := range resp.Options {
+		switch code {
+		case optBootSize, optOverload, optUser77, optVendor43, optClass60, optServer66, optFile67, OptionIPXE:
+			del4(resp, code)
+		}
 	}
 	for _, o := range a.Options {
 		set4(resp, uint8(o.Code), o.Value)
@@ -99,7 +102,9 @@ func (a Answer) AskedAgain(resp *dhcpv4.DHCPv4) bool {
 // firmware is made to ask port 4011, where this server answers.
 func (a Answer) writeClass4(resp *dhcpv4.DHCPv4) {
 	vendor := option4(resp, optVendor43)
-	del4(resp, optVendor43)
+	if vendor != nil {
+		del4(resp, optVendor43)
+	}
 	switch {
 	case a.Firmware == FirmwareHTTP:
 		set4(resp, optClass60, []byte("HTTPClient"))
