@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"net"
 	"runtime"
 	"slices"
 	"sync"
@@ -40,6 +41,7 @@ type Engine struct {
 	opening    sync.Mutex
 	queues     []*queue
 	packets    sync.Pool
+	working    sync.WaitGroup // workers and readers
 	ready      chan struct{}
 }
 
@@ -116,16 +118,16 @@ const grace = 5 * time.Second
 
 // Run serves until ctx ends, answers what it has received by then, and closes the sockets.
 func (e *Engine) Run(ctx context.Context) error {
-	var workers, listeners sync.WaitGroup
+	var listeners sync.WaitGroup
 	listeners.Add(1)
 	go func() { // ends with ctx
 		defer listeners.Done()
 		e.interfaces.follow(ctx)
 	}()
 	for _, q := range e.queues {
-		workers.Add(1)
+		e.working.Add(1)
 		go func() { // ends when its queue is closed and empty
-			defer workers.Done()
+			defer e.working.Done()
 			newWorker(e, q).run()
 		}()
 	}
@@ -147,13 +149,13 @@ func (e *Engine) Run(ctx context.Context) error {
 			q.abort()
 		}
 	})
-	workers.Wait()
+	e.working.Wait()
 	late.Stop()
 	e.close()
 	return nil
 }
 
-// accept gives a datagram to the worker of its client, which wake tells. Its bytes are copied.
+// accept puts a datagram into the queue of its client. Its bytes are copied.
 func (e *Engine) accept(data []byte, via *conn, f *request.Facts) {
 	var g glance
 	var why reason
@@ -177,13 +179,6 @@ func (e *Engine) accept(data []byte, via *conn, f *request.Facts) {
 	}
 }
 
-// wake tells the workers of what was accepted.
-func (e *Engine) wake() {
-	for _, q := range e.queues {
-		q.wake()
-	}
-}
-
 // recycle gives back a packet that is served. A long one's memory is not kept.
 func (e *Engine) recycle(p *packet) {
 	if cap(p.data) > maxSize4*2 {
@@ -193,21 +188,13 @@ func (e *Engine) recycle(p *packet) {
 	e.packets.Put(p)
 }
 
-// receive reads from a socket until it is closed.
-func (e *Engine) receive(c *conn) error {
-	if c.link != nil {
-		return c.link.receive(e, c)
-	}
-	return newReceiver(e, c).run()
-}
-
 // shareAll lets the sockets of this process overlap, or no others any more.
 func (e *Engine) shareAll(on bool) {
 	for _, l := range e.listeners {
-		if l.conn == nil || l.conn.udp == nil {
+		if l.conn == nil || l.conn.link != nil {
 			continue
 		}
-		if err := l.conn.share(on); err != nil && !l.conn.closed.Load() {
+		if err := l.conn.share(on); err != nil && !errors.Is(err, net.ErrClosed) {
 			e.log.WithField("because", fmt.Sprint(err)).Warn("socket option")
 		}
 	}

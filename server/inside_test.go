@@ -1,14 +1,15 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
 	"hash/maphash"
 	"io"
-	"net"
 	"net/netip"
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/coredhcp/coredhcp/config"
 	"github.com/coredhcp/coredhcp/logger"
@@ -16,7 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
-	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
 
 	"github.com/coredhcp-netboot/suite/server/request"
 )
@@ -43,19 +44,25 @@ type letter struct {
 	payload []byte
 }
 
-func (m *mailbag) ReadBatch([]ipv4.Message, int) (int, error) { return 0, io.EOF }
-
-func (m *mailbag) WriteBatch(ms []ipv4.Message, _ int) (int, error) {
+func (m *mailbag) sendmmsg(messages []mmsghdr) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.count += len(ms)
-	for _, l := range ms {
-		if m.keep {
-			m.letters = append(m.letters, letter{l.Addr.String(), append([]byte(nil), l.Buffers[0]...)})
+	m.count += len(messages)
+	for i := range messages {
+		if !m.keep {
+			break
 		}
+		l := &messages[i].msg
+		// An inbox reads addresses as a letter has them.
+		var in inbox
+		in.names[0] = *(*unix.RawSockaddrInet6)(unsafe.Pointer(l.Name))
+		to, _ := in.peer(0)
+		m.letters = append(m.letters, letter{to.String(), bytes.Clone(unsafe.Slice(l.Iov.Base, l.Iov.Len))})
 	}
-	return len(ms), nil
+	return len(messages), nil
 }
+
+func (m *mailbag) closed() bool { return false }
 
 var (
 	eth0     = request.Interface{Index: 7, Name: "eth0", Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("2001:db8::1/64")}}
@@ -98,8 +105,8 @@ func open(t testing.TB, o Options, takes map[string]Messages, all ...*plugins.Pl
 	bag := &mailbag{keep: true}
 	return &office{
 		Engine: e, hook: hook, sent: bag,
-		four: &conn{batched: bag, udp: &net.UDPConn{}, local: asked},
-		six:  &conn{batched: bag, udp: &net.UDPConn{}, six: true, local: netip.MustParseAddrPort("[2001:db8::1]:547")},
+		four: &conn{sends: bag, local: asked},
+		six:  &conn{sends: bag, six: true, local: netip.MustParseAddrPort("[2001:db8::1]:547")},
 	}
 }
 
@@ -120,6 +127,13 @@ func (o *office) work() {
 		q.close()
 	}
 	workers.Wait()
+}
+
+// wake tells the workers of what no reader serves.
+func (o *office) wake() {
+	for _, q := range o.queues {
+		q.work.Signal()
+	}
 }
 
 // relayed is what is known of a request that a relay sent.

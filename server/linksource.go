@@ -18,7 +18,6 @@ import (
 // linkSource hears the datagrams for a port that another process has, before they reach it. Nothing is taken away from
 // the other one.
 type linkSource struct {
-	*rawSocket
 	ip   *rawSocket // sends what must be routed
 	addr netip.Addr // only requests to this address, or broadcast; unspecified: all
 }
@@ -26,7 +25,7 @@ type linkSource struct {
 // hearLink opens a link source on the interface with this index; 0: on all.
 func hearLink(addr net.UDPAddr, index int) (*conn, error) {
 	// Protocol 0 receives nothing until bind, so that nothing passes the filter by.
-	heard, err := openRaw(unix.AF_PACKET, unix.SOCK_DGRAM, 0)
+	heard, err := openPacket(unix.AF_PACKET, unix.SOCK_DGRAM, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +39,7 @@ func hearLink(addr net.UDPAddr, index int) (*conn, error) {
 	}
 	var ip *rawSocket
 	if err == nil {
-		ip, err = openRaw(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW)
+		ip, err = openPacket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW)
 	}
 	if err != nil {
 		return nil, errors.Join(err, heard.close())
@@ -49,7 +48,7 @@ func hearLink(addr net.UDPAddr, index int) (*conn, error) {
 	if a = a.Unmap(); !a.IsValid() {
 		a = netip.IPv4Unspecified()
 	}
-	return &conn{link: &linkSource{heard, ip, a}, local: netip.AddrPortFrom(a, uint16(addr.Port))}, nil
+	return &conn{socket: heard, sends: heard, link: &linkSource{ip, a}, local: netip.AddrPortFrom(a, uint16(addr.Port))}, nil
 }
 
 // filter passes unfragmented UDP to one port; the packet begins with its IP header.
@@ -75,33 +74,10 @@ func filter(port uint16) (*unix.SockFprog, error) {
 	return &unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}, nil
 }
 
-// receive gives each request to the engine until the socket is closed.
-func (s *linkSource) receive(e *Engine, c *conn) error {
-	buf := make([]byte, longest)
-	for {
-		var n int
-		var from unix.Sockaddr
-		var rerr error
-		err := s.raw.Read(func(fd uintptr) bool {
-			n, from, rerr = unix.Recvfrom(int(fd), buf, 0)
-			return !errors.Is(rerr, unix.EAGAIN)
-		})
-		if err != nil {
-			return err
-		}
-		if errors.Is(rerr, unix.ENETDOWN) {
-			continue // the interface is down, and may come up again
-		}
-		if rerr != nil {
-			return rerr
-		}
-		s.hand(e, c, buf[:n], from)
-	}
-}
-
-func (s *linkSource) hand(e *Engine, c *conn, packet []byte, from unix.Sockaddr) {
-	link, ok := from.(*unix.SockaddrLinklayer)
-	if !ok || link.Pkttype == unix.PACKET_OUTGOING || link.Pkttype == unix.PACKET_OTHERHOST {
+// hand gives the engine a packet that came in on the interface with this index, if it is a request to this host. Its kind
+// is how it was addressed (packet(7)).
+func (s *linkSource) hand(e *Engine, c *conn, packet []byte, index int, kind uint8, arrived time.Time) {
+	if kind == unix.PACKET_OUTGOING || kind == unix.PACKET_OTHERHOST {
 		return
 	}
 	peer, local, payload, ok := datagram(packet)
@@ -110,13 +86,12 @@ func (s *linkSource) hand(e *Engine, c *conn, packet []byte, from unix.Sockaddr)
 		return
 	}
 	now := e.interfaces.now.Load()
-	ifi := now.byIndex[link.Ifindex]
+	ifi := now.byIndex[index]
 	if !s.takes(local.Addr(), now.ours, ifi.Addresses) {
 		return
 	}
-	f := request.Facts{Interface: ifi, Peer: peer, Local: local, Arrived: time.Now()}
+	f := request.Facts{Interface: ifi, Peer: peer, Local: local, Arrived: arrived}
 	e.accept(payload, c, &f)
-	e.wake()
 }
 
 // takes tells a destination that a socket would hear: one of this host's addresses, or a broadcast on the link. What
@@ -141,26 +116,4 @@ func lastOf(p netip.Prefix) netip.Addr {
 	a := p.Addr().As4()
 	host := uint32(uint64(1)<<(32-p.Bits()) - 1)
 	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, binary.BigEndian.Uint32(a[:])|host)))
-}
-
-// routed sends a reply past the UDP socket that another process has: what goes to a link as a frame, the rest through
-// the routing table.
-func (o *outbox) routed(via *conn, r *route, payload []byte) {
-	if r.to.Addr() == broadcast4.Addr() {
-		r.mac, r.framed = [6]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, true
-		o.add(via, r, payload)
-		return
-	}
-	packet := appendDatagram(nil, r.source(via.local.Port()), r.to, payload)
-	var err error
-	werr := via.link.ip.raw.Write(func(fd uintptr) bool {
-		err = unix.Sendto(int(fd), packet, 0, &unix.SockaddrInet4{Addr: r.to.Addr().As4()})
-		return !errors.Is(err, unix.EAGAIN)
-	})
-	if err == nil {
-		err = werr
-	}
-	if err != nil {
-		o.undelivered(1, err)
-	}
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"golang.org/x/sys/unix"
@@ -18,7 +19,7 @@ func TestBesideAnotherServerWhatIsForwardedIsNotOurs(t *testing.T) {
 		o := open(t, Options{Workers: 1}, nil, silent)
 		s := &linkSource{addr: netip.IPv4Unspecified()}
 		packet := appendDatagram(nil, relay, netip.AddrPortFrom(netip.MustParseAddr(to), serverPort4), message(t, dhcpv4.MessageTypeDiscover, 1))
-		s.hand(o.Engine, o.four, packet, &unix.SockaddrLinklayer{Ifindex: eth0.Index, Pkttype: unix.PACKET_HOST})
+		s.hand(o.Engine, o.four, packet, eth0.Index, unix.PACKET_HOST, time.Now())
 		if got := o.queues[0].size == 1; got != heard {
 			t.Errorf("to %s: heard %v", to, got)
 		}

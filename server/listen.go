@@ -119,7 +119,7 @@ func (l *listener) groups(now *snapshot) []string {
 func (l *listener) run(ctx context.Context) {
 	for {
 		ended := make(chan error, 1)
-		go func(c *conn) { ended <- l.engine.receive(c) }(l.conn) // ends when the socket is closed
+		go func(c *conn) { ended <- newLookout(l.engine, c).run() }(l.conn) // ends when the socket is closed
 		if again := l.wait(ctx, ended); !again {
 			return
 		}

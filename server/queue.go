@@ -7,7 +7,7 @@ import (
 	"github.com/coredhcp-netboot/suite/server/request"
 )
 
-// packet is one datagram that waits for its worker. Its memory is used again.
+// packet is one datagram that waits to be served. Its memory is used again.
 type packet struct {
 	glance
 	data  []byte
@@ -16,11 +16,13 @@ type packet struct {
 	turn  uint64 // its place in the queue
 }
 
-// queue holds what waits for one worker. It is bounded: what is too much is shed, the oldest of the least dear class
-// first. What is left is served in the order of its arrival.
+// queue holds what waits of some clients. It is bounded: what is too much is shed, the oldest of the least dear class
+// first. What is left is served in the order of its arrival, by one goroutine at a time: the reader that has read it, or
+// the queue's worker.
 type queue struct {
 	mu      sync.Mutex
 	work    sync.Cond
+	served  bool // by somebody, who takes on what comes meanwhile
 	waiting [classes]ring
 	size    int
 	limit   int
@@ -38,8 +40,8 @@ func newQueue(limit int, rate Rate) *queue {
 	return q
 }
 
-// push adds p, and leaves it to wake to tell the worker, so that it finds more than one. It returns what must go instead, p
-// itself or an older packet, and why; nil: there was room.
+// push adds p, and leaves it to the reader to serve it. It returns what must go instead, p itself or an older packet, and
+// why; nil: there was room.
 func (q *queue) push(p *packet) (gone *packet, why reason) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -59,9 +61,6 @@ func (q *queue) push(p *packet) (gone *packet, why reason) {
 	}
 	return gone, why
 }
-
-// wake tells the worker of what was pushed.
-func (q *queue) wake() { q.work.Signal() }
 
 func (q *queue) shed() *packet {
 	for c := range q.waiting {
@@ -95,13 +94,48 @@ func (q *queue) release(h *heldReply) {
 	q.work.Signal()
 }
 
-// take waits for work, and moves up to cap(into) packets and all released replies out. It tells whether more may come.
-func (q *queue) take(into []*packet, replies []*heldReply) ([]*packet, []*heldReply, bool) {
+// begin waits until there is something to do that nobody does, and makes the caller who does it, until done; false:
+// nothing more can come.
+func (q *queue) begin() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.size == 0 && len(q.ready) == 0 && !q.over() {
+	for q.served || q.idle() {
+		if q.over() && !q.served {
+			return false
+		}
 		q.work.Wait()
 	}
+	q.served = true
+	return true
+}
+
+// tryBegin is begin for who does not wait.
+func (q *queue) tryBegin() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.served || q.idle() {
+		return false
+	}
+	q.served = true
+	return true
+}
+
+// done ends what begin began. What is left is the worker's.
+func (q *queue) done() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.served = false
+	if !q.idle() || q.closed {
+		q.work.Signal()
+	}
+}
+
+func (q *queue) idle() bool { return q.size == 0 && len(q.ready) == 0 }
+
+// take moves up to cap(into) packets and all released replies out.
+func (q *queue) take(into []*packet, replies []*heldReply) ([]*packet, []*heldReply) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	replies = append(replies[:0], q.ready...)
 	clear(q.ready)
 	q.ready = q.ready[:0]
@@ -109,7 +143,7 @@ func (q *queue) take(into []*packet, replies []*heldReply) ([]*packet, []*heldRe
 	for q.size > 0 && len(into) < cap(into) {
 		into = append(into, q.next())
 	}
-	return into, replies, len(into) > 0 || len(replies) > 0 || !q.over()
+	return into, replies
 }
 
 // over tells that nothing more can come.

@@ -1,94 +1,117 @@
 package server
 
 import (
-	"net"
+	"errors"
 	"net/netip"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
-	"golang.org/x/sys/unix"
 
 	"github.com/coredhcp-netboot/suite/server/request"
 )
 
-const (
-	batchSize = 32 // datagrams by one system call
-	// longest is what a request may have. A DHCPv6 message through many relays is the longest there is.
-	longest = 8192
-)
+// readAhead bounds the datagrams that are read before any is served. Under a flood much is read, so that what is shed is
+// the least dear, and not just what came last.
+const readAhead = 1024
 
-// receiver reads the datagrams of one socket and gives each to its client's worker.
-type receiver struct {
-	engine   *Engine
-	conn     *conn
-	messages []ipv4.Message
-	four     ipv4.ControlMessage
-	six      ipv6.ControlMessage
+// some is how many datagrams one goroutine serves alone. Of more, workers take some queues over.
+const some = 16
+
+// reader reads from one socket, and serves what it has read itself: as long as that is soon done, a request crosses from
+// no goroutine to another, and what arrives meanwhile makes the next batch. If a handler takes long, the lookout has the
+// socket read by another reader.
+type reader struct {
+	engine  *Engine
+	conn    *conn
+	lookout *lookout
+	in      *inbox
+	worker  *worker
+	turn    atomic.Uint64 // even: it reads; odd: it serves; and relieved, when another one reads
 }
 
-func newReceiver(e *Engine, c *conn) *receiver {
-	r := &receiver{engine: e, conn: c, messages: make([]ipv4.Message, batchSize)}
-	for i := range r.messages {
-		r.messages[i].Buffers = [][]byte{make([]byte, longest)}
-		r.messages[i].OOB = make([]byte, 64)
-	}
-	return r
+const relieved = 1 << 63
+
+func serving(turn uint64) bool { return turn%2 == 1 }
+
+func newReader(l *lookout) *reader {
+	return &reader{engine: l.engine, conn: l.conn, lookout: l, in: newInbox(), worker: newWorker(l.engine, nil)}
 }
 
-// run reads until the socket is closed.
-func (r *receiver) run() error {
+var errRelieved = errors.New("another reader reads")
+
+// run reads and serves until the socket is stopped or fails, or another reader has relieved this one.
+func (r *reader) run() error {
 	for {
-		n, err := r.conn.ReadBatch(r.messages, 0)
+		n, err := r.read()
 		if err != nil {
 			return err
 		}
-		now, interfaces := time.Now(), r.engine.interfaces.now.Load()
-		for i := range r.messages[:n] {
-			r.hand(&r.messages[i], now, interfaces)
+		turn := r.turn.Add(1)
+		r.lookout.wake()
+		if n > some {
+			for _, q := range r.engine.queues[1:] {
+				q.work.Signal()
+			}
 		}
-		r.engine.wake()
+		for _, q := range r.engine.queues {
+			if q.tryBegin() {
+				r.worker.serveSome(q)
+				q.done()
+			}
+		}
+		if !r.turn.CompareAndSwap(turn, turn+1) {
+			return errRelieved
+		}
 	}
 }
 
-func (r *receiver) hand(m *ipv4.Message, now time.Time, interfaces *snapshot) {
-	if m.Flags&unix.MSG_TRUNC != 0 {
+// relieve makes the reader end after this turn; false: the turn is over.
+func (r *reader) relieve(turn uint64) bool { return r.turn.CompareAndSwap(turn, turn|relieved) }
+
+// read waits for datagrams, gives each to the queue of its client, and tells how many there were.
+func (r *reader) read() (ahead int, err error) {
+	for ahead < readAhead {
+		n, err := r.conn.socket.receive(r.in, ahead == 0)
+		switch {
+		case err != nil && ahead == 0:
+			return 0, err
+		case err != nil: // the next read says it again
+			return ahead, nil
+		}
+		now, interfaces := time.Now(), r.engine.interfaces.now.Load()
+		for i := range n {
+			r.hand(i, now, interfaces)
+		}
+		if ahead += n; n < batchSize {
+			break
+		}
+	}
+	return ahead, nil
+}
+
+func (r *reader) hand(i int, now time.Time, interfaces *snapshot) {
+	if r.in.truncated(i) {
 		r.engine.drops.count(dropTruncated)
 		return
 	}
-	peer, ok := m.Addr.(*net.UDPAddr)
-	if !ok {
+	if r.conn.link != nil {
+		index, kind := r.in.link(i)
+		r.conn.link.hand(r.engine, r.conn, r.in.bytes(i), index, kind, now)
+		return
+	}
+	peer, scope := r.in.peer(i)
+	if !peer.IsValid() {
 		r.engine.drops.count(dropMalformed)
 		return
 	}
-	index, local := r.packetInfo(m.OOB[:m.NN])
-	from := peer.AddrPort()
+	if scope != 0 {
+		peer = netip.AddrPortFrom(peer.Addr().WithZone(interfaces.byIndex[scope].Name), peer.Port())
+	}
+	index, local := r.in.packetInfo(i)
 	f := request.Facts{
-		Interface: interfaces.byIndex[index],
-		Peer:      netip.AddrPortFrom(from.Addr().Unmap(), from.Port()),
-		Local:     netip.AddrPortFrom(local, r.conn.local.Port()),
-		Arrived:   now,
+		Interface: interfaces.byIndex[index], Peer: peer, Local: netip.AddrPortFrom(local, r.conn.local.Port()), Arrived: now,
 	}
 	if f.Interface.Index == 0 {
 		f.Interface.Index = index // it came a moment ago
 	}
-	r.engine.accept(m.Buffers[0][:m.N], r.conn, &f)
-}
-
-// packetInfo is the interface that a datagram came in on, and the address that was asked.
-func (r *receiver) packetInfo(oob []byte) (index int, local netip.Addr) {
-	var dst net.IP
-	if r.conn.six {
-		if r.six.Parse(oob) != nil {
-			return 0, local
-		}
-		index, dst = r.six.IfIndex, r.six.Dst
-	} else {
-		if r.four.Parse(oob) != nil {
-			return 0, local
-		}
-		index, dst = r.four.IfIndex, r.four.Dst
-	}
-	local, _ = netip.AddrFromSlice(dst)
-	return index, local
+	r.engine.accept(r.in.bytes(i), r.conn, &f)
 }

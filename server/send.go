@@ -1,72 +1,91 @@
 package server
 
 import (
-	"net"
 	"net/netip"
+	"unsafe"
 
 	"github.com/sirupsen/logrus"
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
+	"golang.org/x/sys/unix"
 )
 
-// outbox collects the replies of one worker, so that many leave by one system call.
+// outbox collects replies, so that many leave by one system call. It belongs to one goroutine.
 type outbox struct {
-	engine  *Engine
-	byConn  map[*conn]*letters
-	frames  *frames
-	pktinfo map[way][]byte
+	engine *Engine
+	boxes  map[sender]*letters
+	// used are the sockets by which clients' replies left at last. They are few: clients may share a place.
+	used [64]sender
+
+	controls map[way][]byte
+	last     way // and its control message: most replies go one way
+	control  []byte
 }
 
 func newOutbox(e *Engine) *outbox {
-	return &outbox{engine: e, byConn: map[*conn]*letters{}, frames: newFrames(), pktinfo: map[way][]byte{}}
+	return &outbox{engine: e, boxes: map[sender]*letters{}, controls: map[way][]byte{}}
 }
 
-// letters are datagrams for one socket. Their memory is used again.
-type letters struct {
-	messages []ipv4.Message
-	targets  []net.UDPAddr
-	size     int
+// add takes a reply that leaves by the socket that its request came from, or as a frame past it. The payload is copied.
+func (o *outbox) add(client uint64, via *conn, r *route, payload []byte) {
+	if via.link != nil && r.to.Addr() == broadcast4.Addr() {
+		r.mac, r.framed = [6]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, true
+	}
+	switch {
+	case r.framed:
+		l := o.box(client, o.engine.link)
+		l.toStation(appendDatagram(l.paper(), r.source(via.local.Port()), r.to, payload), r.mac, r.link)
+	case via.link != nil: // past the UDP socket that another process has, through the routing table
+		l := o.box(client, via.link.ip)
+		l.toHost(appendDatagram(l.paper(), r.source(via.local.Port()), r.to, payload), nil, r.to, 0)
+	default:
+		l := o.box(client, via.sends)
+		l.toHost(append(l.paper(), payload...), o.controlFor(way{r.from, r.link, via.six}), r.to, r.link)
+	}
 }
 
-func newLetters() *letters {
-	l := &letters{messages: make([]ipv4.Message, batchSize), targets: make([]net.UDPAddr, batchSize)}
-	for i := range l.messages {
-		l.messages[i].Buffers = [][]byte{make([]byte, 0, maxSize4)}
-		l.messages[i].Addr = &l.targets[i]
+// box has room for one more letter of s. What waits for the client elsewhere leaves before it.
+func (o *outbox) box(client uint64, s sender) *letters {
+	used := &o.used[client>>8%uint64(len(o.used))]
+	if *used != s {
+		o.empty(*used)
+		*used = s
+	}
+	l := o.boxes[s]
+	if l == nil {
+		l = newLetters()
+		o.boxes[s] = l
+	}
+	if l.full() {
+		o.empty(s)
 	}
 	return l
 }
 
-// add takes a reply that leaves by the socket that its request came from. The payload is copied.
-func (o *outbox) add(via *conn, r *route, payload []byte) {
-	if r.framed {
-		if o.frames.full() {
-			o.flushFrames()
-		}
-		o.frames.add(r, via.local.Port(), payload)
-		return
+// empty sends what waits for s.
+func (o *outbox) empty(s sender) {
+	if l := o.boxes[s]; l != nil && l.size > 0 {
+		o.undelivered(l.send(s))
 	}
-	if via.udp == nil {
-		o.routed(via, r, payload)
-		return
-	}
-	l := o.byConn[via]
-	if l == nil {
-		l = newLetters()
-		o.byConn[via] = l
-	}
-	if l.size == len(l.messages) {
-		o.flushLetters(via, l)
-	}
-	m, target := &l.messages[l.size], &l.targets[l.size]
-	m.Buffers[0] = append(m.Buffers[0][:0], payload...)
-	m.OOB = o.controls(way{r.from, r.link, via.six})
-	target.IP = append(target.IP[:0], r.to.Addr().AsSlice()...)
-	target.Port, target.Zone = int(r.to.Port()), r.to.Addr().Zone()
-	l.size++
 }
 
-// way is what a control message tells the kernel.
+// flush sends all that was added.
+func (o *outbox) flush() {
+	for s := range o.boxes {
+		o.empty(s)
+		if s.closed() {
+			delete(o.boxes, s)
+		}
+	}
+}
+
+func (o *outbox) undelivered(lost int, cause error) {
+	if lost == 0 {
+		return
+	}
+	o.engine.drops.hot[dropSend].Add(float64(lost))
+	o.engine.drops.say(logrus.WarnLevel, dropSend, logrus.Fields{"because": cause.Error(), "replies": lost})
+}
+
+// way is what a control message tells the kernel: to send from an address and by an interface of ours.
 type way struct {
 	from netip.Addr
 	link int
@@ -76,69 +95,46 @@ type way struct {
 // maxWays bounds what is remembered: interfaces times their addresses.
 const maxWays = 256
 
-// controls makes the kernel send from an address and by an interface of ours; nil: as it likes.
-func (o *outbox) controls(w way) []byte {
-	if !w.from.IsValid() && w.link == 0 {
-		return nil
+// controlFor is the control message for a way; nil: as the kernel likes.
+func (o *outbox) controlFor(w way) []byte {
+	if w == o.last {
+		return o.control
 	}
-	b, ok := o.pktinfo[w]
-	if ok {
-		return b
+	b, known := o.controls[w]
+	if !known {
+		b = w.marshal()
+		if len(o.controls) >= maxWays {
+			clear(o.controls)
+		}
+		o.controls[w] = b
 	}
-	if w.six {
-		b = (&ipv6.ControlMessage{Src: w.from.AsSlice(), IfIndex: w.link}).Marshal()
-	} else {
-		b = (&ipv4.ControlMessage{Src: w.from.AsSlice(), IfIndex: w.link}).Marshal()
-	}
-	if len(o.pktinfo) >= maxWays {
-		clear(o.pktinfo)
-	}
-	o.pktinfo[w] = b
+	o.last, o.control = w, b
 	return b
 }
 
-// flush sends all that was added.
-func (o *outbox) flush() {
-	if o.frames.size > 0 {
-		o.flushFrames()
-	}
-	for via, l := range o.byConn {
-		if l.size > 0 {
-			o.flushLetters(via, l)
+func (w way) marshal() []byte {
+	switch {
+	case !w.from.IsValid() && w.link == 0:
+		return nil
+	case w.six:
+		info := unix.Inet6Pktinfo{Ifindex: uint32(w.link)}
+		if w.from.IsValid() {
+			info.Addr = w.from.As16()
 		}
-		if via.closed.Load() {
-			delete(o.byConn, via)
-		}
+		return controlMessage(unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, (*[unix.SizeofInet6Pktinfo]byte)(unsafe.Pointer(&info))[:])
 	}
+	info := unix.Inet4Pktinfo{Ifindex: int32(w.link)}
+	if w.from.Is4() {
+		info.Spec_dst = w.from.As4()
+	}
+	return controlMessage(unix.IPPROTO_IP, unix.IP_PKTINFO, (*[unix.SizeofInet4Pktinfo]byte)(unsafe.Pointer(&info))[:])
 }
 
-func (o *outbox) flushFrames() {
-	lost, err := o.frames.send(o.engine.link)
-	o.undelivered(lost, err)
-}
-
-func (o *outbox) flushLetters(via *conn, l *letters) {
-	var lost int
-	var first error
-	for done := 0; done < l.size; {
-		n, err := via.WriteBatch(l.messages[done:l.size], 0)
-		if err != nil { // of the first one, such as a host that cannot be reached; those behind it are tried again
-			if first == nil {
-				first = err
-			}
-			lost++
-			n = 1
-		}
-		done += n
-	}
-	l.size = 0
-	o.undelivered(lost, first)
-}
-
-func (o *outbox) undelivered(lost int, cause error) {
-	if lost == 0 {
-		return
-	}
-	o.engine.drops.hot[dropSend].Add(float64(lost))
-	o.engine.drops.say(logrus.WarnLevel, dropSend, logrus.Fields{"because": cause.Error(), "replies": lost})
+func controlMessage(level, kind int, data []byte) []byte {
+	b := make([]byte, unix.CmsgSpace(len(data)))
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+	h.Level, h.Type = int32(level), int32(kind)
+	h.SetLen(unix.CmsgLen(len(data)))
+	copy(b[unix.CmsgLen(0):], data)
+	return b
 }

@@ -15,35 +15,46 @@ import (
 	"github.com/coredhcp-netboot/suite/server/request"
 )
 
-// worker serves the clients whose requests come to its queue, one after the other.
+// worker serves requests. A queue's own one does what the readers leave to it: replies that were held, and what is more
+// than they do at once.
 type worker struct {
 	engine  *Engine
-	queue   *queue
+	queue   *queue // the one that is served
 	outbox  *outbox
 	encoder encoder4
 	reply   []byte // being written
+	packets []*packet
+	replies []*heldReply
 }
 
 func newWorker(e *Engine, q *queue) *worker {
-	return &worker{engine: e, queue: q, outbox: newOutbox(e), reply: make([]byte, 0, maxSize4)}
+	return &worker{
+		engine: e, queue: q, outbox: newOutbox(e), reply: make([]byte, 0, maxSize4), packets: make([]*packet, 0, batchSize),
+	}
 }
 
 // run serves until the queue is closed and what was in it has been answered.
 func (w *worker) run() {
-	packets, replies := make([]*packet, 0, batchSize), make([]*heldReply, 0, batchSize)
-	for more := true; more; {
-		packets, replies, more = w.queue.take(packets, replies)
-		for _, h := range replies {
-			w.outbox.add(h.via, &h.route, h.payload)
-		}
-		for _, p := range packets {
-			if err := w.serve(p); err != nil {
-				w.engine.drops.failed(err)
-			}
-			w.engine.recycle(p)
-		}
-		w.outbox.flush()
+	for w.queue.begin() {
+		w.serveSome(w.queue)
+		w.queue.done()
 	}
+}
+
+// serveSome serves some of what is in a queue that nobody else serves.
+func (w *worker) serveSome(q *queue) {
+	w.queue = q
+	w.packets, w.replies = q.take(w.packets, w.replies)
+	for _, h := range w.replies {
+		w.outbox.add(h.client, h.via, &h.route, h.payload)
+	}
+	for _, p := range w.packets {
+		if err := w.serve(p); err != nil {
+			w.engine.drops.failed(err)
+		}
+		w.engine.recycle(p)
+	}
+	w.outbox.flush()
 }
 
 // serve has a packet answered. A panic over it, as over a reply that a plugin left half made, costs this packet alone.
@@ -88,7 +99,7 @@ func (w *worker) serve4(p *packet) error {
 	if err := w.encode4(req, resp, encode, limit4(req, kind, len(p.data))); err != nil {
 		return err
 	}
-	return w.leave(r, p.via, &way)
+	return w.leave(r, p, &way)
 }
 
 // encode4 writes the reply into w.reply.
@@ -143,7 +154,7 @@ func (w *worker) serve6(p *packet) error {
 	way := route6(&p.facts, w.engine.interfaces.now.Load().ours).override(delivery, p.facts.Interface.Index)
 	way.framed = false
 	w.reply = append(w.reply[:0], wrap6(req, resp).ToBytes()...)
-	return w.leave(r, p.via, &way)
+	return w.leave(r, p, &way)
 }
 
 // route6 is back to where the request came from (RFC 8415 section 18.3.10), from the address that was asked if it is
@@ -160,19 +171,21 @@ func route6(f *request.Facts, ours map[netip.Addr]bool) route {
 }
 
 // leave sends what is in w.reply now, or when nothing holds it any more.
-func (w *worker) leave(r *request.Request, via *conn, way *route) error {
+func (w *worker) leave(r *request.Request, p *packet, way *route) error {
 	pending, failed := r.Held()
 	if failed != nil {
 		return &dropError{dropHold, failed.Error()}
 	}
 	if !pending {
-		w.outbox.add(via, way, w.reply)
+		w.outbox.add(p.client, p.via, way, w.reply)
 		return nil
 	}
 	if !w.queue.hold() {
 		return &dropError{dropHold, "too many replies are held"}
 	}
-	h := &heldReply{queue: w.queue, drops: w.engine.drops, via: via, route: *way, payload: append([]byte(nil), w.reply...)}
+	h := &heldReply{
+		queue: w.queue, drops: w.engine.drops, client: p.client, via: p.via, route: *way, payload: append([]byte(nil), w.reply...),
+	}
 	h.timer = time.AfterFunc(holdTime, func() { h.finish(errHeldForLong) })
 	r.Finish(h.finish)
 	return nil
@@ -187,6 +200,7 @@ var errHeldForLong = errors.New("it was held for 10 s")
 type heldReply struct {
 	queue   *queue
 	drops   *drops
+	client  uint64
 	via     *conn
 	route   route
 	payload []byte
