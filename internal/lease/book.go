@@ -37,7 +37,7 @@ type Kind uint8
 const (
 	Offered  Kind = iota // reserved for a while
 	Leased               // the lease, or its renewal, is on stable storage
-	Released             // given back
+	Released             // given back, or left for another address
 	Declined             // found in use, and quarantined
 	Expired              // a lease, or a quarantine, ended
 )
@@ -105,10 +105,7 @@ func Open(c Config) (*Book, error) {
 	if c.Quarantine == 0 {
 		c.Quarantine = 24 * time.Hour
 	}
-	b := &Book{
-		config: c, time: bookTime{clock: c.Clock}, entries: map[netip.Addr]*entry{}, owners: map[key]*entry{},
-		held: map[key]*entry{}, notes: map[string]bool{},
-	}
+	b := newBook(c)
 	c.Journal.Replay, c.Journal.Snapshot = b.replay, b.snapshot
 	var err error
 	if b.journal, err = journal.Open(c.Journal); err != nil {
@@ -119,6 +116,13 @@ func Open(c Config) (*Book, error) {
 		return nil, errors.Join(err, b.journal.Close())
 	}
 	return b, nil
+}
+
+func newBook(c Config) *Book {
+	return &Book{
+		config: c, time: bookTime{clock: c.Clock}, entries: map[netip.Addr]*entry{}, owners: map[key]*entry{},
+		held: map[key]*entry{}, notes: map[string]bool{},
+	}
 }
 
 // logTime makes durable how the clocks stand, and waits for it: after the next boot nothing else tells a step of the
@@ -230,6 +234,7 @@ func (b *Book) leaveFor(e, last *entry) {
 	b.set(last, Free, last.facts, last.start, min(last.end, b.time.now()))
 	b.owners[k] = e // which set has changed
 	_ = b.log(last) // if it is lost, the owner has two addresses until the first ends
+	b.tell(Released, last)
 }
 
 func (b *Book) tell(k Kind, e *entry) {
