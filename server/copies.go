@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/coredhcp/coredhcp/config"
+
+	"github.com/coredhcp-netboot/suite/plugins/pool"
 )
 
 // private are a plugin's arguments with its state replaced by a copy below scratch, and without what would go on
@@ -22,6 +24,10 @@ func private(p config.PluginConfig, scratch string) ([]string, error) {
 	case p.Name == "file" && len(args) > 1: // autorefresh
 		return args[:1], nil
 	case p.Name == "range" && len(args) > 0:
+		args, err := pool.Private(args)
+		if err != nil {
+			return nil, err
+		}
 		dir, err := os.MkdirTemp(scratch, "range-")
 		if err != nil {
 			return nil, err
@@ -37,6 +43,7 @@ func private(p config.PluginConfig, scratch string) ([]string, error) {
 		if args[0] = copied; options != "" {
 			args[0] += "?" + options
 		}
+		return args, nil
 	}
 	return args, nil
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/coredhcp-netboot/suite/internal/lease"
+	"github.com/coredhcp-netboot/suite/internal/lease/hook"
 )
 
 // Names of the metrics, for code, tests and dashboards. Each has the label range; see label.
@@ -29,6 +30,7 @@ type counts struct {
 	naks, exhausted, commits, failures *prometheus.CounterVec
 	commit                             *prometheus.HistogramVec
 	addresses, leases                  *prometheus.Desc
+	hook                               *hook.Counts
 
 	mu     sync.Mutex
 	chains []*chain
@@ -57,6 +59,7 @@ func newCounts(r prometheus.Registerer) *counts {
 		addresses: prometheus.NewDesc(MetricAddresses, "Addresses of the range.", []string{"range"}, nil),
 		leases:    prometheus.NewDesc(MetricLeases, "Addresses that are active, abandoned, offered, or were lent and are free.", []string{"range", "state"}, nil),
 	}
+	c.hook = hook.NewCounts(r)
 	if r != nil {
 		r.MustRegister(c, c.events, c.naks, c.exhausted, c.commits, c.failures, c.commit)
 	}

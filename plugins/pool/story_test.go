@@ -279,6 +279,12 @@ func TestEachMistakeInTheArgumentsIsExplained(t *testing.T) {
 		{":memory: 1 ::1 0s", "\":memory:\" names no file; name one for the leases\n\"1\" is no IPv4 address; write one like 192.0.2.100\n\"::1\" is no IPv4 address; write one like 192.0.2.100\n\"0s\" is no lease time; write one like 1h or 10m"},
 		{"x 192.0.2.9 192.0.2.1 1h", "comes after the last"},
 		{"x 10.0.0.0 12.0.0.0 1h", "a pool can have 16777216"},
+		{"x 192.0.2.1 192.0.2.9 1h relaxed durability=none hook=sh color=red hook=", `"relaxed" is too much; behind the lease time can stand durability=relaxed, hook=PROGRAM and dhcpd-leases=PATH
+durability "none" is unknown; use strict or relaxed
+the hook "sh" has no whole path; write it from / on
+"color" is unknown; use durability, hook or dhcpd-leases
+"hook=" is too much`},
+		{dir + "/x 192.0.2.1 192.0.2.9 1h dhcpd-leases=/nowhere/x", "the copy of the leases for other programs: open /nowhere/x.new: no such file or directory; name a file where the daemon's user can write"},
 		{dir + "/none/x 192.0.2.1 192.0.2.9 1h", "there is no directory " + dir + "/none; create it"},
 		{dir + "/text 192.0.2.1 192.0.2.9 1h", dir + "/text is not what stock range keeps leases in, and would not be touched; name another file"},
 	} {
@@ -345,5 +351,15 @@ func TestWithoutSQLitesProgramItSaysHowToMove(t *testing.T) {
 func TestSQLitesProgramIsThere(t *testing.T) {
 	if _, err := exec.LookPath("sqlite3"); err != nil {
 		t.Error("sqlite3 is not installed; run: sh integration/packages.sh test")
+	}
+}
+
+func TestWhoOnlyLooksRunsNoHookAndWritesNoCopy(t *testing.T) {
+	args, err := pool.Private(strings.Fields("x 192.0.2.1 192.0.2.9 1h hook=/bin/true durability=relaxed dhcpd-leases=/x"))
+	if got := strings.Join(args, " "); err != nil || got != "x 192.0.2.1 192.0.2.9 1h durability=relaxed" {
+		t.Errorf("%s, %v", got, err)
+	}
+	if _, err := pool.Private(strings.Fields("x 192.0.2.1 192.0.2.9 1h hook=/nowhere")); err == nil || !strings.Contains(err.Error(), "is no program") {
+		t.Errorf("%v", err)
 	}
 }
