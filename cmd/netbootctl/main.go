@@ -34,6 +34,8 @@ func verbs() []verb {
 			"netbootctl embed ipxe.efi --script boot.ipxe -o site.efi", embed},
 		{"probe", "boot a machine that does not exist on a real network, and tell where its boot stops",
 			"sudo netbootctl probe --iface eth0 --arch uefi-x64", probeVerb},
+		{"leases", "list who has which address, and take one back",
+			"netbootctl leases --subnet 192.0.2.0/24", leases},
 		{"export", "print the same map for another DHCP server (Microsoft's)",
 			"netbootctl export msdhcp boot.yml --server 192.0.2.1 > netboot.ps1", export},
 		{"version", "print the version", "netbootctl version", version},

@@ -128,7 +128,7 @@ func TestWrongCommandLinesAreExplained(t *testing.T) {
 }
 
 func TestHelpOfAVerbIsTheSameBothWays(t *testing.T) {
-	for _, verb := range []string{"check", "explain", "render", "embed", "probe", "export"} {
+	for _, verb := range []string{"check", "explain", "render", "embed", "probe", "leases", "export"} {
 		asked, _ := says(t, "help", verb)
 		told, _ := says(t, verb, "--help")
 		if asked != told || !strings.Contains(asked, "netbootctl "+verb) {
