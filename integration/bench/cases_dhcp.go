@@ -38,7 +38,7 @@ func (b *Bench) dhcpCases() []Case {
 		switch s.Name {
 		case "ours", "ours-log", "coredhcp":
 			stateless = append(stateless, s.Name)
-		case "echo-sync", "ours-range", "coredhcp-range":
+		case "echo-log", "echo-sync", "ours-range", "ours-relaxed", "coredhcp-range":
 			leasing = append(leasing, s.Name)
 		default:
 			stateless, leasing = append(stateless, s.Name), append(leasing, s.Name)
@@ -57,6 +57,11 @@ func (b *Bench) dhcpCases() []Case {
 			"or 200,000 a second", stateless, with(b.overload, true)},
 		{"dora", "new machines take a lease through a relay agent, 64 at a time, then all of them again", leasing,
 			with(b.leases, true)},
+		{"dora-half", "new machines take leases at half of that rate, at fixed times", leasing, with(b.leasesHalf, true)},
+		{"dora-overload", "server on one core, generator on the other; machines take leases, first 64 at a time, then new ones " +
+			"at twice that rate", leasing, with(b.leasesOverload, true)},
+		{"restart", "from the start with 200,000 leases in the log to the first answer", only(leasing, "ours-range"),
+			with(b.restart, true)},
 	}
 }
 
@@ -185,10 +190,16 @@ func (b *Bench) half(ctx context.Context, r *dhcpRun) error {
 	return r.open(ctx, full/2, b.Time, -1)
 }
 
-// open offers a fixed rate.
+// open offers a fixed rate of DISCOVERs.
 func (r *dhcpRun) open(ctx context.Context, rate float64, duration time.Duration, cpu int) error {
 	p := r.plan()
-	p.OfferOnly, p.Window, p.Rate, p.For, p.CPU = true, 0, rate, duration, cpu
+	p.OfferOnly, p.CPU = true, cpu
+	return r.fixed(ctx, p, rate, duration)
+}
+
+// fixed begins exchanges at a fixed rate.
+func (r *dhcpRun) fixed(ctx context.Context, p dhcp.Plan, rate float64, duration time.Duration) error {
+	p.Window, p.Rate, p.For = 0, rate, duration
 	if p.Machines < int(rate*lost.Seconds())+1 {
 		p.Machines = int(rate*lost.Seconds()) + 1
 	}
@@ -220,30 +231,5 @@ func (b *Bench) overload(ctx context.Context, r *dhcpRun) error {
 		return err
 	}
 	r.sample.Metrics["kept"] = r.sample.Metrics["per_s"] / full * 100
-	return nil
-}
-
-// leases lets every machine take a lease, and then once more.
-func (b *Bench) leases(ctx context.Context, r *dhcpRun) error {
-	p := r.plan()
-	if !r.server.Small {
-		p.Machines = 50_000
-	}
-	p.Exchanges, p.For = p.Machines, 2*b.Time
-	result, err := r.run(ctx, p)
-	if err != nil {
-		return err
-	}
-	r.note(result)
-	if p.Exchanges = result.Done; result.Done < window {
-		return fmt.Errorf("only %d leases were given", result.Done)
-	}
-	p.Machines = result.Done
-	again, err := p.Run(ctx, r.port)
-	if err != nil {
-		return err
-	}
-	r.sample.Metrics["known_s"] = again.PerSecond()
-	r.sample.Metrics["wrong"] += float64(again.Faults.Wrong())
 	return nil
 }

@@ -25,7 +25,7 @@ const (
 func stormSites() map[string][]*Server {
 	return map[string][]*Server{
 		"ours": {
-			{Program: "netboot-dhcpd", Command: ours("warning", true)}, {Program: "netboot-tftpd", Command: oursFiles},
+			{Program: "netboot-dhcpd", Command: ours("warning", "1h")}, {Program: "netboot-tftpd", Command: oursFiles},
 		},
 		"dnsmasq":   {{Program: "dnsmasq", Command: dnsmasqBoot}},
 		"dhcpd+hpa": {{Program: "dhcpd", Command: iscDHCPD}, {Program: hpaProgram, Command: hpa}},

@@ -18,7 +18,7 @@ type column struct{ metric, head string }
 
 // columns are all metrics, in the order in which tables and progress lines have them.
 var columns = []column{
-	{"per_s", "done/s"}, {"max_s", "maximum/s"}, {"asked_s", "asked/s"}, {"kept", "% of maximum"}, {"known_s", "known/s"},
+	{"per_s", "done/s"}, {"max_s", "maximum/s"}, {"asked_s", "asked/s"}, {"kept", "% of maximum"}, {"known_s", "known/s"}, {"restart_s", "restart s"},
 	{"lost", "lost %"}, {"wrong", "wrong"}, {"offer_p50_ms", "OFFER p50 ms"}, {"offer_p99_ms", "OFFER p99 ms"},
 	{"ack_p99_ms", "ACK p99 ms"}, {"cpu_10k", "CPU s/10k"},
 	{"mb_s", "MB/s"}, {"of_bound", "% of bound"}, {"rtt_ms", "RTT ms"}, {"p50_ms", "p50 ms"}, {"p99_ms", "p99 ms"},

@@ -51,12 +51,14 @@ func (s *Site) reservations(b *strings.Builder, line func(mac, address string) s
 func dhcpServers() []*Server {
 	return []*Server{
 		{Name: "echo", Program: "echod", Command: echo(), Leases: true},
+		{Name: "echo-log", Program: "echod", Command: echo("--log", "acks.log"), Leases: true},
 		{Name: "echo-sync", Program: "echod", Command: echo("--log", "acks.log", "--sync"), Leases: true},
-		{Name: "ours", Program: "netboot-dhcpd", Command: ours("warning", false), Files: true, Hosts: true},
-		{Name: "ours-log", Program: "netboot-dhcpd", Command: ours("info", false), Files: true, Hosts: true},
-		{Name: "ours-range", Program: "netboot-dhcpd", Command: ours("warning", true), Files: true, Hosts: true, Leases: true},
-		{Name: "coredhcp", Program: "stockd", Command: stock(false)},
-		{Name: "coredhcp-range", Program: "stockd", Command: stock(true), Leases: true},
+		{Name: "ours", Program: "netboot-dhcpd", Command: ours("warning", ""), Files: true, Hosts: true},
+		{Name: "ours-log", Program: "netboot-dhcpd", Command: ours("info", ""), Files: true, Hosts: true},
+		{Name: "ours-range", Program: "netboot-dhcpd", Command: ours("warning", "1h"), Files: true, Hosts: true, Leases: true},
+		{Name: "ours-relaxed", Program: "netboot-dhcpd", Command: ours("warning", "1h durability=relaxed"), Files: true, Hosts: true, Leases: true},
+		{Name: "coredhcp", Program: "stockd", Command: stock("")},
+		{Name: "coredhcp-range", Program: "stockd", Command: stock("1h"), Leases: true},
 		{Name: "dhcpd", Program: "dhcpd", Command: iscDHCPD, Files: true, Leases: true, Small: true},
 		{Name: "kea", Program: "kea-dhcp4", Command: kea(0), Files: true, Leases: true},
 		{Name: "kea-mt", Program: "kea-dhcp4", Command: kea(2), Files: true, Leases: true},
@@ -70,12 +72,13 @@ func echo(args ...string) func(*Programs, *Site) ([]string, error) {
 	}
 }
 
-// chain is a CoreDHCP configuration with its stock plugins, and then the last.
-func (s *Site) chain(leases bool, last string) (path string, err error) {
+// chain is a CoreDHCP configuration with its stock plugins, and then the last. Lend, where it is not empty, is for how long
+// addresses are lent, and what follows that.
+func (s *Site) chain(lend, last string) (path string, err error) {
 	b := new(strings.Builder)
 	fmt.Fprintf(b, "server4:\n  listen: \"%%%s\"\n  plugins:\n    - server_id: %s\n", serverInterface, s.Address())
-	if leases && s.reserved == 0 {
-		fmt.Fprintf(b, "    - range: leases.sqlite3 %s %s 1h\n", poolFirst, poolLast)
+	if lend != "" && s.reserved == 0 {
+		fmt.Fprintf(b, "    - range: leases.sqlite3 %s %s %s\n", poolFirst, poolLast, lend)
 	}
 	fmt.Fprintf(b, "    - netmask: 255.255.0.0\n    - router: %s\n    - dns: %s\n    - lease_time: 1h\n    - %s\n",
 		machinesGate, s.Address(), last)
@@ -90,14 +93,14 @@ func (s *Site) chain(leases bool, last string) (path string, err error) {
 	return s.write("config.yml", b.String())
 }
 
-func stock(leases bool) func(*Programs, *Site) ([]string, error) {
+func stock(lend string) func(*Programs, *Site) ([]string, error) {
 	return func(_ *Programs, s *Site) ([]string, error) {
-		path, err := s.chain(leases, "nbp: tftp://192.0.2.1/ipxe.efi")
+		path, err := s.chain(lend, "nbp: tftp://192.0.2.1/ipxe.efi")
 		return []string{"stockd", "--conf", path}, err
 	}
 }
 
-func ours(level string, leases bool) func(*Programs, *Site) ([]string, error) {
+func ours(level, lend string) func(*Programs, *Site) ([]string, error) {
 	return func(_ *Programs, s *Site) ([]string, error) {
 		b := new(strings.Builder)
 		fmt.Fprintf(b, "next-server: 192.0.2.1\nhttp: http://192.0.2.1:8080\nrules:\n  - {ipxe: true, file: %q}\n"+
@@ -111,7 +114,7 @@ func ours(level string, leases bool) func(*Programs, *Site) ([]string, error) {
 		if _, err := s.write("boot.yml", b.String()); err != nil {
 			return nil, err
 		}
-		path, err := s.chain(leases, "boot: boot.yml")
+		path, err := s.chain(lend, "boot: boot.yml")
 		args := []string{"netboot-dhcpd", "-c", path, "-L", level}
 		if level == "info" {
 			args = append(args, "-N", "-l", filepath.Join(s.dir, "dhcpd.log"))
