@@ -88,7 +88,11 @@ func writeTable(out io.Writer, all []view.Lease) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "ADDRESS\tSTATE\tMAC\tENDS\tHOSTNAME")
 	for _, l := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.Address, l.State, dash(l.MAC), l.Ends.Local().Format(time.DateTime), dash(l.Hostname))
+		unit := l.Prefix
+		if unit == "" {
+			unit = l.Address.String()
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", unit, l.State, dash(l.MAC), l.Ends.Local().Format(time.DateTime), dash(l.Hostname))
 	}
 	return w.Flush()
 }

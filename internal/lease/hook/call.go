@@ -19,7 +19,7 @@ import (
 func environment(e *Event) []string {
 	all := []string{"PATH=" + os.Getenv("PATH")}
 	for _, v := range []struct{ name, value string }{
-		{"EVENT", e.Event}, {"ADDRESS", e.Address.String()}, {"STATE", e.State}, {"OWNER", e.Owner}, {"MAC", e.MAC},
+		{"EVENT", e.Event}, {"ADDRESS", e.Address.String()}, {"PREFIX", e.Prefix}, {"STATE", e.State}, {"OWNER", e.Owner}, {"MAC", e.MAC},
 		{"CLIENT_ID", e.ClientID}, {"HOSTNAME", e.Hostname}, {"CIRCUIT_ID", e.CircuitID}, {"REMOTE_ID", e.RemoteID},
 		{"STARTS", strconv.FormatInt(e.Starts.Unix(), 10)}, {"ENDS", strconv.FormatInt(e.Ends.Unix(), 10)},
 	} {
