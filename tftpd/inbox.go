@@ -1,7 +1,6 @@
 package tftpd
 
 import (
-	"net"
 	"syscall"
 	"time"
 	"unsafe"
@@ -29,30 +28,21 @@ type datagram struct {
 // inbox takes datagrams from a socket, as many as are there, up to its size. It waits in the kernel and not with the
 // runtime's poller: that saves two calls and half of the time from a packet to its answer.
 type inbox struct {
-	raw     syscall.RawConn
+	fd      int
 	bell    int // an eventfd that ends a wait
 	vectors [inboxSize]packetVector
 	buffers [inboxSize]unix.Iovec
 	packets [inboxSize]datagram
 	control [inboxSize][controlSpace]byte
 	data    [inboxSize][largestPacket]byte
-
-	read  func(fd uintptr) bool // the calls, made once
-	wait  *unix.Timespec
-	n     int
-	errno syscall.Errno
 }
 
-func newInbox(conn *net.UDPConn) (*inbox, error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
+func newInbox(fd int) (*inbox, error) {
 	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return nil, err
 	}
-	in := &inbox{raw: raw, bell: bell}
+	in := &inbox{fd: fd, bell: bell}
 	for i := range in.vectors {
 		in.buffers[i].Base = &in.data[i][0]
 		in.buffers[i].SetLen(largestPacket)
@@ -62,25 +52,24 @@ func newInbox(conn *net.UDPConn) (*inbox, error) {
 		v.SetIovlen(1)
 		v.Control = &in.control[i][0]
 	}
-	in.read = func(fd uintptr) bool {
-		if in.take(fd); in.errno == unix.EAGAIN {
-			in.sleep(fd)
-			in.take(fd)
-		}
-		return true
-	}
 	return in, nil
 }
 
 // take does not block, so the scheduler need not know of the call.
-func (in *inbox) take(fd uintptr) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.vectors[0])), inboxSize, unix.MSG_DONTWAIT, 0, 0)
-	in.n, in.errno = int(n), errno
+func (in *inbox) take() (n int, errno syscall.Errno) {
+	r, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(in.fd), uintptr(unsafe.Pointer(&in.vectors[0])), inboxSize, unix.MSG_DONTWAIT, 0, 0)
+	return int(r), errno
 }
 
-func (in *inbox) sleep(fd uintptr) {
-	fds := [2]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(in.bell), Events: unix.POLLIN}}
-	_, _ = unix.Ppoll(fds[:], in.wait, nil) // what came is seen by the next take, and a signal only ends a wait
+// sleep waits for a datagram, the bell or the end of the wait; it has no end if it is negative.
+func (in *inbox) sleep(wait time.Duration) {
+	var limit *unix.Timespec
+	if wait >= 0 {
+		ts := unix.NsecToTimespec(int64(wait))
+		limit = &ts
+	}
+	fds := [2]unix.PollFd{{Fd: int32(in.fd), Events: unix.POLLIN}, {Fd: int32(in.bell), Events: unix.POLLIN}}
+	_, _ = unix.Ppoll(fds[:], limit, nil) // what came is seen by the next take, and a signal only ends a wait
 	if fds[1].Revents != 0 {
 		var count [8]byte
 		_, _ = unix.Read(in.bell, count[:])
@@ -93,32 +82,30 @@ func (in *inbox) ring() {
 	_, _ = unix.Write(in.bell, one[:])
 }
 
-// receive waits for datagrams, the bell or the end of the wait; it has no end if it is negative. There may be none.
+// receive waits as sleep does if there is no datagram yet. There may be none.
 func (in *inbox) receive(wait time.Duration) ([]datagram, error) {
 	for i := range in.vectors {
 		v := &in.vectors[i].Msghdr
 		v.Namelen = unix.SizeofSockaddrInet6
 		v.SetControllen(controlSpace)
 	}
-	if in.wait = nil; wait >= 0 {
-		ts := unix.NsecToTimespec(int64(wait))
-		in.wait = &ts
+	n, errno := in.take()
+	if errno == unix.EAGAIN {
+		in.sleep(wait)
+		n, errno = in.take()
 	}
-	if err := in.raw.Read(in.read); err != nil {
-		return nil, err
-	}
-	switch in.errno {
+	switch errno {
 	case 0:
 	case unix.EAGAIN:
 		return nil, nil
 	default:
-		return nil, in.errno
+		return nil, errno
 	}
-	for i := range in.n {
+	for i := range n {
 		v, p := &in.vectors[i], &in.packets[i]
 		p.readName()
 		p.readControl(in.control[i][:v.Controllen])
 		p.data = in.data[i][:v.n]
 	}
-	return in.packets[:in.n], nil
+	return in.packets[:n], nil
 }

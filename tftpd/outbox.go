@@ -2,7 +2,6 @@ package tftpd
 
 import (
 	"encoding/binary"
-	"net"
 	"syscall"
 	"time"
 	"unsafe"
@@ -34,8 +33,7 @@ const crowded = 100 * time.Millisecond
 // outbox collects datagrams and sends them together. Who put one in keeps its peer and its content's bytes unchanged until
 // the flush.
 type outbox struct {
-	conn *net.UDPConn
-	raw  syscall.RawConn
+	fd   int
 	mode sendMode
 
 	vectors [outboxSize]packetVector
@@ -48,48 +46,41 @@ type outbox struct {
 	arena   []byte
 	filled  int // of the arena
 
-	write func(fd uintptr) bool // the call, made once
-	at    int                   // the first message that is not sent
-	count int                   // messages in the call
-	errno syscall.Errno
-	waits bool // for room in the send buffer
+	at    int       // the first message that is not sent
+	until time.Time // when to give up waiting for room in the send buffer; zero: there was room so far
 }
 
-func newOutbox(conn *net.UDPConn, best sendMode) (*outbox, error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return nil, err
+func newOutbox(fd int, best sendMode) *outbox {
+	o := &outbox{fd: fd, mode: best}
+	if _, err := unix.GetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT); err != nil && o.mode == sendOffload {
+		o.mode = sendMany
 	}
-	o := &outbox{conn: conn, raw: raw, mode: best}
-	if o.mode == sendOffload {
-		o.mode = offered(raw)
-	}
-	o.write = func(fd uintptr) bool { // raw: the call never blocks, so the scheduler need not know of it
-		if o.mode == sendPlain {
-			_, _, o.errno = unix.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&o.vectors[o.at].Msghdr)), unix.MSG_DONTWAIT)
-			o.count = 1
-		} else {
-			n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&o.vectors[o.at])), uintptr(o.n-o.at), unix.MSG_DONTWAIT, 0, 0)
-			o.count, o.errno = int(n), errno
-		}
-		if o.errno == unix.EAGAIN && !o.waits {
-			o.waits = true
-			_ = conn.SetWriteDeadline(time.Now().Add(crowded)) // a closed connection shows in the next call
-		}
-		return o.errno != unix.EAGAIN
-	}
-	return o, nil
+	return o
 }
 
-// offered is the best mode that the kernel has.
-func offered(raw syscall.RawConn) sendMode {
-	mode := sendMany
-	_ = raw.Control(func(fd uintptr) { // a closed connection is noticed by who reads from it
-		if _, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT); err == nil {
-			mode = sendOffload
-		}
-	})
-	return mode
+// send hands messages to the kernel and returns how many it took. The call never blocks, so the scheduler need not know of it.
+func (o *outbox) send() (count int, errno syscall.Errno) {
+	first := uintptr(unsafe.Pointer(&o.vectors[o.at]))
+	if o.mode == sendPlain {
+		_, _, errno = unix.RawSyscall(unix.SYS_SENDMSG, uintptr(o.fd), first, unix.MSG_DONTWAIT)
+		return 1, errno
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(o.fd), first, uintptr(o.n-o.at), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
+}
+
+// awaitRoom returns when the send buffer has room again, or false when it had none for too long.
+func (o *outbox) awaitRoom() bool {
+	now := time.Now()
+	if o.until.IsZero() {
+		o.until = now.Add(crowded)
+	}
+	if !now.Before(o.until) {
+		return false
+	}
+	limit := unix.NsecToTimespec(int64(o.until.Sub(now)))
+	_, _ = unix.Ppoll([]unix.PollFd{{Fd: int32(o.fd), Events: unix.POLLOUT}}, &limit, nil) // the next call says what came of it
+	return true
 }
 
 // message begins a message to p.
@@ -178,10 +169,12 @@ func (o *outbox) unbundle() {
 	for ; len(pieces) > 0; pieces = pieces[min(2, len(pieces)):] {
 		v.Iov = &pieces[0]
 		v.SetIovlen(min(2, len(pieces)))
-		_ = o.raw.Write(func(fd uintptr) bool { // an error loses a datagram, which the client asks for again
-			_, _, errno := unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(v)), unix.MSG_DONTWAIT)
-			return errno != unix.EAGAIN
-		})
+		for {
+			_, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(o.fd), uintptr(unsafe.Pointer(v)), unix.MSG_DONTWAIT)
+			if errno != unix.EAGAIN || !o.awaitRoom() {
+				break // an error loses a datagram, which the client asks for again
+			}
+		}
 	}
 	o.at++
 }
@@ -209,21 +202,18 @@ func (o *outbox) piece(v *unix.Msghdr, b []byte) {
 // flush sends what is in, in order, and empties the box. A datagram that cannot be sent is dropped, as a wire would.
 func (o *outbox) flush() {
 	for o.at = 0; o.at < o.n; {
-		err := o.raw.Write(o.write)
+		count, errno := o.send()
 		switch {
-		case err != nil: // nothing goes out any more, or not soon
-			o.at = o.n
-		case o.errno == 0:
-			o.at += o.count
-		case (o.errno == unix.EINVAL || o.errno == unix.EIO) && o.bundled[o.at] != nil:
+		case errno == 0:
+			o.at += count
+		case errno == unix.EAGAIN && o.awaitRoom():
+		case errno == unix.EAGAIN:
+			o.at = o.n // the rest would wait as long
+		case (errno == unix.EINVAL || errno == unix.EIO) && o.bundled[o.at] != nil:
 			o.unbundle()
 		default:
 			o.at++
 		}
 	}
-	o.n, o.used, o.filled = 0, 0, 0
-	if o.waits {
-		o.waits = false
-		_ = o.conn.SetWriteDeadline(time.Time{})
-	}
+	o.n, o.used, o.filled, o.until = 0, 0, 0, time.Time{}
 }

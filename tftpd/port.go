@@ -17,7 +17,8 @@ import (
 // has a goroutine.
 type port struct {
 	t      *TFTP
-	conn   *net.UDPConn
+	fd     int
+	addr   net.Addr
 	in     *inbox
 	listen bool // takes requests; it answers nothing else, or two servers could answer each other for ever
 
@@ -25,6 +26,7 @@ type port struct {
 	out       *outbox
 	sessions  map[netip.AddrPort]*session
 	timers    timers
+	looked    time.Time // when the timers were looked at last
 	asleep    bool      // the goroutine waits, and is to be woken up for what is due before its alarm
 	alarm     time.Time // zero: there is none
 	strangers int       // ERROR 5 sent since strangeAt
@@ -33,28 +35,44 @@ type port struct {
 	closed    bool
 }
 
+// newPort takes conn over. The runtime's poller, which would wake a thread for each packet while the port's own goroutine
+// waits for it, does not know the socket any more.
 func newPort(t *TFTP, conn *net.UDPConn, listen bool) (*port, error) {
-	in, err := newInbox(conn)
+	defer conn.Close()
+	fd, err := duplicate(conn)
 	if err != nil {
 		return nil, err
 	}
-	out, err := newOutbox(conn, t.mode)
+	in, err := newInbox(fd)
 	if err != nil {
+		unix.Close(fd)
 		return nil, err
 	}
-	return &port{t: t, conn: conn, in: in, listen: listen, out: out, sessions: map[netip.AddrPort]*session{}}, nil
+	return &port{t: t, fd: fd, addr: conn.LocalAddr(), in: in, listen: listen, out: newOutbox(fd, t.mode),
+		sessions: map[netip.AddrPort]*session{}}, nil
 }
 
-// run serves until the socket is closed.
+// duplicate is another descriptor of a socket, which the caller closes.
+func duplicate(conn *net.UDPConn) (fd int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	fdErr := raw.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) })
+	return fd, errors.Join(fdErr, err)
+}
+
+// run serves until the port is closed.
 func (p *port) run() error {
 	defer p.mute()
 	for {
-		batch, err := p.in.receive(p.rest())
-		switch {
-		case errors.Is(err, net.ErrClosed):
+		wait, open := p.rest()
+		if !open {
 			return nil
-		case err != nil && !passing(err):
-			return fmt.Errorf("%s: %w", p.conn.LocalAddr(), err)
+		}
+		batch, err := p.in.receive(wait)
+		if err != nil && !passing(err) {
+			return fmt.Errorf("%s: %w", p.addr, err)
 		}
 		now := p.t.Now()
 		p.turn(func() {
@@ -62,6 +80,10 @@ func (p *port) run() error {
 			for i := range batch {
 				p.take(&batch[i], now)
 			}
+			if len(batch) == inboxSize && now.Sub(p.looked) < crowded {
+				return // what is still waiting to be read may be what the timers wait for
+			}
+			p.looked = now
 			for s := p.timers.expired(now); s != nil; s = p.timers.expired(now) {
 				p.expire(s, now)
 			}
@@ -73,17 +95,14 @@ func (p *port) run() error {
 }
 
 // rest is how long the goroutine may sleep: until its next session is due, or for ever.
-func (p *port) rest() time.Duration {
+func (p *port) rest() (wait time.Duration, open bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asleep, p.alarm = true, p.timers.next()
-	switch {
-	case p.closed:
-		return 0
-	case p.alarm.IsZero():
-		return -1
+	if p.alarm.IsZero() {
+		return -1, !p.closed
 	}
-	return max(p.alarm.Sub(p.t.Now()), 0)
+	return max(p.alarm.Sub(p.t.Now()), 0), !p.closed
 }
 
 // turn does something to sessions under the lock, sends what it put into the outbox, and then records what has ended.
@@ -101,12 +120,14 @@ func (p *port) turn(do func()) {
 	p.t.finish(ended...)
 }
 
-// mute is the end of the goroutine: nobody rings any more.
+// mute is the end of the goroutine: nobody rings or sends any more.
 func (p *port) mute() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed, p.asleep = true, false
 	unix.Close(p.in.bell)
+	unix.Close(p.fd)
+	p.out.fd = -1 // the number may soon be another file's
 }
 
 // start gives a request its first answer.
@@ -128,6 +149,16 @@ func (p *port) start(s *session, t terms, c *content) {
 		first := s.window.first()
 		p.send(s, first, first.first, now)
 	})
+}
+
+// last is when a client made progress here, in a transfer that runs or ended a moment ago; zero if there is none.
+func (p *port) last(client netip.AddrPort) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.sessions[client]; s != nil {
+		return s.progress
+	}
+	return time.Time{}
 }
 
 // refuse tells a client why it gets no file.
@@ -170,10 +201,9 @@ func (p *port) close() {
 		}
 		if p.asleep {
 			p.asleep = false
-			p.in.ring() // or closing would wait for it
+			p.in.ring()
 		}
 	})
-	p.conn.Close()
 }
 
 // take handles a packet of a transfer.

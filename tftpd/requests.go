@@ -16,8 +16,9 @@ const (
 	backlog = 4096
 )
 
-// openPorts opens the ports of transfers beside the one that is asked: some, so that more than one processor can work,
-// and few, so that packets travel in batches. In single-port mode there are none.
+// openPorts opens the ports of transfers beside the one that is asked: one for each two processors, because a packet that
+// is sent keeps another busy that takes it or its interrupts, and few, so that packets travel in batches. A spare one takes
+// clients that begin anew. In single-port mode there are none.
 func (t *TFTP) openPorts() error {
 	listen, err := newPort(t, t.conn, true)
 	if err != nil {
@@ -32,7 +33,7 @@ func (t *TFTP) openPorts() error {
 	if at.IP.To4() != nil {
 		network = "udp4"
 	}
-	for range min(max(runtime.GOMAXPROCS(0), 2), 8) {
+	for range min(max(runtime.GOMAXPROCS(0)/2, 1), 8) + 1 {
 		conn, err := listenNetwork(network, (&net.UDPAddr{IP: at.IP, Zone: at.Zone}).String())
 		var p *port
 		if err == nil {
@@ -50,17 +51,26 @@ func (t *TFTP) openPorts() error {
 // closePorts closes ports that do not run.
 func (t *TFTP) closePorts() {
 	for _, p := range t.ports {
-		p.conn.Close()
 		p.mute()
 	}
 }
 
-// transferPorts are those that transfers run on.
-func (t *TFTP) transferPorts() []*port {
-	if len(t.ports) == 1 {
-		return t.ports
+// portFor gives a client one of the ports of transfers, in turn, and not the one of its last transfer: what that left in
+// the network must not reach the next one.
+func (t *TFTP) portFor(client netip.AddrPort) *port {
+	ports := t.ports
+	if len(ports) > 1 {
+		ports = ports[1:]
 	}
-	return t.ports[1:]
+	t.turns++
+	first := ports[t.turns%max(len(ports)-1, 1)]
+	best, since := first, first.last(client)
+	for _, p := range ports {
+		if last := p.last(client); last.Before(since) {
+			best, since = p, last
+		}
+	}
+	return best
 }
 
 // requested takes the requests among what the port that is asked received.
@@ -78,14 +88,14 @@ func (t *TFTP) requested(batch []datagram, now time.Time) {
 // request decides about one request without waiting for anything. Who asks for too much is not answered: an answer is
 // what the sender of forged requests wants.
 func (t *TFTP) request(d *datagram, now time.Time) {
-	s := &session{peer: d.peer, asked: string(d.data), retransmit: t.Retransmit}
-	earlier, entered := t.table.enter(s, t.transferPorts())
+	s := &session{peer: d.peer, asked: string(d.data), port: t.portFor(d.client), retransmit: t.Retransmit}
+	earlier, entered := t.table.enter(s)
 	if earlier != nil {
 		if earlier.port.joins(earlier, s.asked, now) {
 			return
 		}
 		t.table.leave(earlier)
-		_, entered = t.table.enter(s, t.transferPorts())
+		_, entered = t.table.enter(s)
 	}
 	if !entered {
 		return

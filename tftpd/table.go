@@ -9,7 +9,6 @@ import (
 type table struct {
 	mu       sync.Mutex
 	sessions map[netip.AddrPort]*session
-	turn     int           // of the ports
 	shut     bool          // no further session begins
 	empty    chan struct{} // closed when the table is shut and has no session
 }
@@ -18,16 +17,13 @@ func newTable() *table {
 	return &table{sessions: map[netip.AddrPort]*session{}, empty: make(chan struct{})}
 }
 
-// enter makes s known and gives it one of the ports. A client that has a session keeps it, and it is returned. Ports are
-// given in turn: what a client's last transfer left in the network does not reach its next one.
-func (t *table) enter(s *session, ports []*port) (earlier *session, entered bool) {
+// enter makes s known. A client that has a session keeps it, and it is returned.
+func (t *table) enter(s *session) (earlier *session, entered bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if earlier := t.sessions[s.client]; earlier != nil || t.shut {
 		return earlier, false
 	}
-	t.turn++
-	s.port = ports[t.turn%len(ports)]
 	t.sessions[s.client] = s
 	return nil, true
 }

@@ -21,6 +21,7 @@ type TFTP struct {
 	mode  sendMode
 
 	ports  []*port       // the first is the one that is asked
+	turns  int           // of the others
 	queue  chan *session // requests whose files are to be opened
 	table  *table
 	cache  *cache

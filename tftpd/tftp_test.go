@@ -235,3 +235,23 @@ func TestAnUnreadableFileIsAnAccessViolation(t *testing.T) {
 		t.Errorf("%v, %v", p, err)
 	}
 }
+
+func TestAClientThatAsksAgainFromItsPortGetsAnotherTransferID(t *testing.T) {
+	l := newLab(t)
+	content := random(700)
+	l.has("x", content)
+	m := powerOn(t, l.tftp("127.0.0.1:0"))
+	last := 0
+	for n := range 6 {
+		m.from = nil
+		m.asks("x")
+		d, err := m.finishes(habits{})
+		if err := whole(d, err, content); err != nil {
+			t.Fatal(err)
+		}
+		if m.from.Port == last {
+			t.Errorf("transfer %d has the ID of the one before", n)
+		}
+		last = m.from.Port
+	}
+}
