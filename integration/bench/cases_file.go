@@ -103,7 +103,8 @@ func (b *Bench) fileCases() []Case {
 	return cases
 }
 
-// content is a file of the wanted size that is the same in every run, and where the servers find it.
+// content is a file of the wanted size that is the same in every run, and where the servers find it. It is written once:
+// boot files are old, and what a server keeps in memory of them may depend on that.
 func (b *Bench) content(size int) (dir, name string, want []byte, err error) {
 	if dir, err = filepath.Abs(filepath.Join(b.Out, "work", "files")); err != nil {
 		return "", "", nil, err
@@ -117,7 +118,11 @@ func (b *Bench) content(size int) (dir, name string, want []byte, err error) {
 		return "", "", nil, err
 	}
 	name = fmt.Sprintf("%d.bin", size)
-	return dir, name, want, os.WriteFile(filepath.Join(dir, name), want, 0o644)
+	path := filepath.Join(dir, name)
+	if info, err := os.Stat(path); err == nil && info.Size() == int64(size) {
+		return dir, name, want, nil
+	}
+	return dir, name, want, os.WriteFile(path, want, 0o644)
 }
 
 // fetch measures a server of files.
