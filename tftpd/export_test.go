@@ -69,6 +69,51 @@ func (w *Window) Again(n int) (first, last int64) {
 // State tells what has arrived, and whether that is all.
 func (w *Window) State() (acked int64, done bool) { return w.w.acked, w.w.done() }
 
+// Sender is a session without a wire.
+type Sender struct{ s session }
+
+// NewSender is a session that has got a request for so many blocks with options.
+func NewSender(window int, last int64, now time.Time) *Sender {
+	s := &Sender{session{retransmit: defaultRetransmit, record: &transfer{}}}
+	const block = 1000
+	s.s.starts(terms{block: block, window: window, oack: []byte{0, opOACK}}, &content{size: last*block - 1}, now)
+	s.s.sends = 1
+	return s
+}
+
+// First is the answer to the request.
+func (s *Sender) First(now time.Time) []int64 { return s.send([]span{s.s.window.first()}, now) }
+
+// Ack is what an ACK makes it send.
+func (s *Sender) Ack(number uint16, now time.Time) []int64 {
+	return s.send([]span{s.s.ack(number, now)}, now)
+}
+
+// Expired is what a timeout makes it send.
+func (s *Sender) Expired(now time.Time) []int64 { return s.send(s.s.expired(), now) }
+
+// Due is when the next timeout is.
+func (s *Sender) Due() time.Time { return s.s.due }
+
+// End is when the session is given up.
+func (s *Sender) End() time.Time { return s.s.end() }
+
+// Done tells whether everything has arrived.
+func (s *Sender) Done() bool { return s.s.window.done() }
+
+func (s *Sender) send(spans []span, now time.Time) (blocks []int64) {
+	for _, b := range spans {
+		if b.empty() {
+			continue
+		}
+		s.s.sent(b, now)
+		for n := b.first; n <= b.last; n++ {
+			blocks = append(blocks, n)
+		}
+	}
+	return blocks
+}
+
 // ParseRequest takes a request apart, for a fuzzer.
 func ParseRequest(b []byte) (name string, options int, err error) {
 	r, err := parseRequest(b)

@@ -210,6 +210,7 @@ func TestAClientThatStopsReadingIsGivenUp(t *testing.T) {
 }
 
 func TestASlowClientIsNotGivenUp(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.config.Stall = 2 * time.Second
 	l.sparse("big.iso", 64<<20)

@@ -146,8 +146,7 @@ func (p *port) start(s *session, t terms, c *content) {
 			return
 		}
 		s.sends = 1
-		first := s.window.first()
-		p.send(s, first, first.first, now)
+		p.send(s, s.window.first(), now)
 	})
 }
 
@@ -179,7 +178,7 @@ func (p *port) joins(s *session, asked string, now time.Time) (joins bool) {
 		case s.content == nil: // its answer is on the way
 			joins = true
 		case s.asked == asked && s.sends > 0:
-			p.resend(s, now)
+			p.resend(s, s.expired(), now)
 			joins = true
 		case s.asked == asked && s.window.next <= s.window.last && now.Sub(s.progress) < s.retransmit:
 			joins = true
@@ -231,20 +230,20 @@ func (p *port) ack(s *session, n uint16, now time.Time) {
 	case s.window.done():
 		p.end(s, sent, nil, now)
 	case !next.empty():
-		p.send(s, next, max(next.first, before), now)
+		p.send(s, next, now)
+		p.t.Metrics.resent.Add(float64(max(before-next.first, 0)))
 	}
 }
 
-// send puts blocks into the outbox, those from fresh on for the first time.
-func (p *port) send(s *session, blocks span, fresh int64, now time.Time) {
+// send puts blocks into the outbox.
+func (p *port) send(s *session, blocks span, now time.Time) {
 	if blocks.last == 0 {
 		p.out.packet(&s.peer, s.terms.oack)
 	} else if err := p.out.blocks(&s.peer, s.content, s.terms.block, blocks); err != nil {
 		p.fail(s, err, now)
 		return
 	}
-	p.t.Metrics.resent.Add(float64(min(fresh, blocks.last+1) - blocks.first))
-	s.sent(blocks, fresh, now)
+	s.sent(blocks, now)
 	p.timers.hasten(s)
 }
 
@@ -259,24 +258,18 @@ func (p *port) expire(s *session, now time.Time) {
 		p.end(s, silent, os.ErrDeadlineExceeded, now)
 		return
 	}
-	s.tries++
-	p.resend(s, now)
+	p.resend(s, s.expired(), now)
 	if !s.over {
 		p.timers.put(s)
 	}
 }
 
-// resend sends what may be missing; the first answer only so often.
-func (p *port) resend(s *session, now time.Time) {
-	if s.sends == firstSends {
-		return
-	}
-	if s.sends > 0 {
-		s.sends++
-	}
-	for _, blocks := range s.window.again(s.tries) {
+// resend sends blocks again.
+func (p *port) resend(s *session, blocks []span, now time.Time) {
+	for _, b := range blocks {
 		if !s.over {
-			p.send(s, blocks, s.window.next, now)
+			p.send(s, b, now)
+			p.t.Metrics.resent.Inc()
 		}
 	}
 }

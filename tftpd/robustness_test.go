@@ -77,6 +77,7 @@ var robustness = []struct {
 func TestEveryRowOfTheRobustnessTable(t *testing.T) {
 	for _, row := range robustness {
 		t.Run(row.story, func(t *testing.T) {
+			t.Parallel()
 			l := newLab(t)
 			l.config.Grace = time.Millisecond // what is not finished then is of no interest
 			furnish(l)

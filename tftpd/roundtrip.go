@@ -2,9 +2,16 @@ package tftpd
 
 import "time"
 
-// floor is the shortest wait for an ACK, as a part of the usual one: 50 ms of 1 s. A client that writes to flash, or is
-// emulated, is silent for some milliseconds now and then. TCP's floor is 200 ms in practice (Linux) and 1 s by RFC 6298.
-const floor = 20
+// The shortest waits for an ACK, as parts of the usual one: 50 ms of 1 s, and 10 ms in a window. A client that writes to
+// flash, or is emulated, is silent for some milliseconds now and then. TCP's floor is 200 ms in practice (Linux) and 1 s by
+// RFC 6298; RFC 8985 section 7.2 asks after two round trips for the end of a flight.
+const (
+	floor       = 20
+	windowFloor = 100
+)
+
+// repeated is the part of the usual wait after which an ACK may have been repeated by its client: iPXE does after 250 ms.
+const repeated = 4
 
 // roundTrip estimates how long an ACK takes, by RFC 6298 section 2.
 type roundTrip struct {
@@ -24,11 +31,7 @@ func (r *roundTrip) sample(d time.Duration) {
 	r.smoothed = max(r.smoothed+(d-r.smoothed)/8, 1)
 }
 
-// wait is how long to wait for an ACK before the first retransmission: usual/floor at least, and unknown for who has not
-// answered yet.
-func (r *roundTrip) wait(usual, unknown time.Duration) time.Duration {
-	if !r.known() {
-		return unknown
-	}
-	return min(max(r.smoothed+4*r.variation, usual/floor), unknown)
+// timeout is how long an ACK may take.
+func (r *roundTrip) timeout() time.Duration {
+	return max(r.smoothed+4*r.variation, 2*r.smoothed)
 }

@@ -31,7 +31,9 @@ type session struct {
 	retransmit time.Duration // the wait for an ACK while nothing is measured or agreed
 
 	sends    int       // of the first answer; 0 once the client acknowledged something
-	tries    int       // retransmissions since the last progress
+	tries    int       // timeouts since the last progress
+	backoff  int       // timeouts since the round trip was measured
+	doubts   int       // ACKs since then that told nothing of it
 	progress time.Time // the request, or the last ACK that said something new
 	timed    int64     // the block whose ACK measures the round trip; -1: none
 	sentAt   time.Time
@@ -49,12 +51,12 @@ func (s *session) starts(t terms, c *content, now time.Time) {
 	s.progress = now
 }
 
-// sent notes that blocks were sent, those from fresh on for the first time: an ACK of them tells the round trip (Karn's
-// algorithm, RFC 6298 section 3).
-func (s *session) sent(blocks span, fresh int64, now time.Time) {
+// sent notes that blocks were sent. Their ACK tells the round trip, but not after a timeout: it may come for what was sent
+// before (Karn's algorithm, RFC 6298 section 3).
+func (s *session) sent(blocks span, now time.Time) {
 	s.timed, s.sentAt = -1, now
-	if fresh <= blocks.last {
-		s.timed = fresh
+	if s.tries == 0 {
+		s.timed = blocks.first
 	}
 	s.due = now.Add(s.wait())
 	if end := s.end(); s.due.After(end) || s.sends == firstSends {
@@ -62,21 +64,22 @@ func (s *session) sent(blocks span, fresh int64, now time.Time) {
 	}
 }
 
-// wait is the time until the next retransmission: as measured or agreed on, and twice as long with each attempt. A client
-// that is known to be there is asked every second at least, or as agreed: much is lost at times, and it waits too.
+// wait is the time until the next timeout: as measured or agreed on, and longer with each one until the next measure. In
+// a window a timeout asks what is missing with a few blocks, so it comes early, and that often before the wait is doubled.
 func (s *session) wait() time.Duration {
-	unknown, longest := s.retransmit, 4*s.retransmit
-	switch {
-	case s.terms.timeout > 0:
+	unknown, longest, doublings := s.retransmit, 4*s.retransmit, s.backoff
+	if s.terms.timeout > 0 {
 		unknown, longest = s.terms.timeout, s.terms.timeout
-	case s.trip.known():
-		longest = s.retransmit
 	}
-	doublings := s.tries
-	if s.window.size > 1 && doublings > 0 {
-		doublings-- // a client does not acknowledge the block that it lacked until its window is full, or the block comes again
+	least := s.retransmit / floor
+	if s.window.size > 1 {
+		least, doublings = s.retransmit/windowFloor, max(doublings-runs, 0)
 	}
-	return min(s.trip.wait(s.retransmit, unknown)<<min(doublings, 10), longest)
+	wait := unknown
+	if s.trip.known() {
+		wait = min(max(s.trip.timeout(), least), unknown)
+	}
+	return min(wait<<min(doublings, 10), longest)
 }
 
 // end is when the session is given up if the client makes no progress.
@@ -96,20 +99,54 @@ func (s *session) ack(number uint16, now time.Time) span {
 	if s.trip.known() {
 		pause = s.trip.smoothed / 2 // an answer to what was sent since takes a whole round trip
 	}
+	if now.Sub(s.sentAt) >= s.retransmit/repeated {
+		s.window.twice = -1 // it answers nothing that was sent; the client waits
+	}
 	before := s.window.acked
 	next, progress := s.window.ack(number, now, pause)
 	if !progress {
 		return next
 	}
+	s.measure(now, pause)
 	s.sends, s.tries, s.progress = 0, 0, now
-	if !s.trip.known() || s.timed >= 0 && s.window.acked >= s.timed {
-		// Where much is lost, no block may arrive at the first attempt, ever. The first measure is taken of any ACK:
-		// it may answer what was sent earlier and is too short then, which costs a repeated block and not a second.
-		s.trip.sample(now.Sub(s.sentAt))
-		s.timed = -1
-	}
 	s.record.bytes += s.offset(s.window.acked) - s.offset(before)
 	return next
+}
+
+// measure takes the round trip from an ACK that made progress, and ends the backoff with it. An ACK that comes a round
+// trip after a timeout answers what was sent then, and ends it too. Any other leaves a few doublings, more each time: the
+// round trip may have grown. What took too long is no measure: the client may have repeated a lost ACK.
+func (s *session) measure(now time.Time, pause time.Duration) {
+	took := now.Sub(s.sentAt)
+	timed := s.timed >= 0 && s.window.acked >= s.timed
+	switch {
+	case took >= s.retransmit/repeated || s.trip.known() && took < pause:
+		s.doubts++
+	case timed:
+		s.trip.sample(took)
+		s.backoff, s.doubts = 0, 0
+	case s.timed < 0 && s.trip.known() && took <= 2*s.trip.smoothed:
+		s.backoff, s.doubts = 0, 0
+	case s.timed < 0:
+		s.doubts++
+	}
+	if s.backoff = min(s.backoff, runs+s.doubts); !s.trip.known() {
+		s.backoff = 0
+	}
+}
+
+// expired is a timeout, the server's or, if it repeats its request, the client's. It returns what to send again; the first
+// answer is sent only so often.
+func (s *session) expired() []span {
+	if s.sends == firstSends {
+		return nil
+	}
+	if s.sends > 0 {
+		s.sends++
+	}
+	s.tries++
+	s.backoff++
+	return s.window.again(s.tries)
 }
 
 // offset is how much of the file the blocks up to n hold.

@@ -43,6 +43,7 @@ var tftpVectors = []vector{
 func TestTFTPVectors(t *testing.T) {
 	for _, v := range tftpVectors {
 		t.Run(v.id+" "+v.story, func(t *testing.T) {
+			t.Parallel()
 			if err := v.check(newLab(t)); err != nil {
 				t.Error(err)
 			}
@@ -53,6 +54,7 @@ func TestTFTPVectors(t *testing.T) {
 func TestTFTPVectorsHoldOnASinglePort(t *testing.T) {
 	for _, v := range tftpVectors {
 		t.Run(v.id+" "+v.story, func(t *testing.T) {
+			t.Parallel()
 			l := newLab(t)
 			l.config.SinglePort = true
 			if err := v.check(l); err != nil {

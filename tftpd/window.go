@@ -9,6 +9,7 @@ type window struct {
 	last  int64 // the file's last block
 	acked int64 // all up to this one have arrived; at first -1 with an OACK, else 0
 	next  int64 // the first that was never sent
+	twice int64 // the last that may have been sent more than once
 
 	began time.Time // of the current window
 }
@@ -19,7 +20,7 @@ type span struct{ first, last int64 }
 func (s span) empty() bool { return s.first > s.last }
 
 func newWindow(size int, last int64, options bool) window {
-	w := window{size: int64(size), last: last, next: 1}
+	w := window{size: int64(size), last: last, next: 1, twice: -1}
 	if options {
 		w.acked, w.next = -1, 0
 	}
@@ -29,22 +30,40 @@ func newWindow(size int, last int64, options bool) window {
 // first is what answers the request: one block, because nothing is known yet of who asked.
 func (w *window) first() span { return w.sending(span{w.next, w.next}) }
 
-// pairs is how many timeouts in a row send two blocks.
-const pairs = 3
+const (
+	run  = 7 // blocks of a window that a timeout sends at most, beside the oldest and the newest
+	runs = 3 // of such timeouts in a row
+)
 
-// again is what to send after the n-th timeout in a row, the rest of the window need not be lost: the oldest block that is
-// not acknowledged, and the newest. A client that lacks the oldest takes it; one that lacks another, or has them all, says
-// so to the newest. It is not known here which of them the client is. Of one that stays silent there is no more to learn
-// from two: then it gets them by turns.
+// again is what to send after the n-th timeout in a row. The rest of the window need not be lost: a client that follows
+// RFC 7440 to the letter has told of a gap once, and is silent until it gets the block that it lacks, or the one that it
+// had last. If only the beginning of a window or its end was lost, that is the oldest or the newest block. If an ACK was
+// lost as well, it is one between them; the more is lost the nearer it is to the oldest, so the next timeouts send a few
+// from there on, some behind them, and the first ones again. The newest makes a client that took another say what it lacks next. Of one that stays silent there is
+// no more to learn from many.
 func (w *window) again(n int) []span {
-	oldest, newest := span{w.acked + 1, w.acked + 1}, span{w.next - 1, w.next - 1}
-	switch {
-	case oldest == newest, n > pairs && n%2 == 0:
-		return []span{oldest}
-	case n > pairs:
-		return []span{newest}
+	oldest, newest := w.acked+1, w.next-1
+	switch begin := oldest + run*int64(n%2); {
+	case n == 1 || n <= 1+runs && begin >= newest:
+		return w.spans(span{oldest, oldest}, span{newest, newest})
+	case n <= 1+runs:
+		return w.spans(span{oldest, oldest}, span{begin, min(begin+run-1, newest)}, span{newest, newest})
+	case n%2 == 0:
+		return w.spans(span{oldest, oldest})
 	}
-	return []span{oldest, newest}
+	return w.spans(span{newest, newest})
+}
+
+// spans notes that blocks are sent, each once.
+func (w *window) spans(all ...span) (sending []span) {
+	next := all[0].first
+	for _, s := range all {
+		if s.first = max(s.first, next); !s.empty() {
+			sending = append(sending, w.sending(s))
+			next = s.last + 1
+		}
+	}
+	return sending
 }
 
 // done tells whether everything has arrived.
@@ -57,8 +76,9 @@ func (w *window) done() bool { return w.acked == w.last }
 // say so once for each block behind the gap, and some acknowledge every block: within a pause since the window began,
 // only blocks that were never sent go out.
 //
-// A repeated ACK is ignored if the window is 1, or each repetition would double all data from there on (the Sorcerer's
-// Apprentice, RFC 1123 section 4.2.3.1).
+// A repeated ACK says that the first block of the window is lost, unless the block that it acknowledges was sent more than
+// once: then it may only answer that one. To answer such an ACK with data would double all data from there on (the
+// Sorcerer's Apprentice, RFC 1123 section 4.2.3.1), as any repeated ACK would if the window is 1.
 func (w *window) ack(number uint16, now time.Time, pause time.Duration) (send span, progress bool) {
 	none := span{1, 0}
 	ahead := int64(number - uint16(w.acked))
@@ -68,7 +88,7 @@ func (w *window) ack(number uint16, now time.Time, pause time.Duration) (send sp
 		return none, false
 	case ahead > 0:
 		w.acked += ahead
-	case w.size == 1 || w.acked < 0 || w.done() || soon:
+	case w.size == 1 || w.acked <= w.twice || w.done() || soon:
 		return none, false
 	}
 	if w.done() {
@@ -84,6 +104,9 @@ func (w *window) ack(number uint16, now time.Time, pause time.Duration) (send sp
 
 // sending notes that s is sent.
 func (w *window) sending(s span) span {
+	if s.first < w.next {
+		w.twice = max(w.twice, min(s.last, w.next-1))
+	}
 	w.next = max(w.next, s.last+1)
 	return s
 }

@@ -171,7 +171,7 @@ func TestEveryTransferFinishesOverALossyNetwork(t *testing.T) {
 	for seed, c := range []struct {
 		loss   float64
 		window string
-	}{{0.01, "1"}, {0.01, "16"}, {0.05, "1"}, {0.05, "4"}, {0.05, "16"}, {0.05, "64"}} {
+	}{{0.01, "1"}, {0.01, "16"}, {0.05, "1"}, {0.05, "4"}, {0.05, "16"}, {0.05, "64"}, {0.20, "64"}} {
 		for copy := range 4 {
 			t.Run(fmt.Sprintf("loss %.0f %%, windowsize %s, machine %d", 100*c.loss, c.window, copy), func(t *testing.T) {
 				t.Parallel()
@@ -193,6 +193,7 @@ func TestEveryWayToTheKernelSendsTheSameFile(t *testing.T) {
 	for _, mode := range tftpd.SendModes() {
 		for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
 			t.Run(mode+" "+addr, func(t *testing.T) {
+				t.Parallel()
 				l := newLab(t)
 				l.sendBy = mode
 				l.has("x", content)
