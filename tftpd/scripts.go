@@ -1,9 +1,6 @@
 package tftpd
 
 import (
-	"errors"
-	"io"
-	"io/fs"
 	"net/netip"
 	"strings"
 	"sync"
@@ -12,7 +9,6 @@ import (
 
 	"github.com/coredhcp-netboot/suite/internal/live"
 	"github.com/coredhcp-netboot/suite/internal/netboot"
-	"github.com/coredhcp-netboot/suite/internal/placeholder"
 	"github.com/coredhcp-netboot/suite/internal/script"
 )
 
@@ -71,7 +67,9 @@ func identity(name string) (rest string, mac netboot.MAC) {
 		}
 		if text, next, ok := strings.Cut(behind, "/"); ok {
 			behind = next
-			mac, _ = netboot.ParseMAC(text)
+			if said, err := netboot.ParseMAC(text); err == nil {
+				mac = said
+			}
 		}
 		name = behind
 	}
@@ -105,111 +103,44 @@ func (w *who) log() *logrus.Entry {
 	return w.s.Log.WithFields(logrus.Fields{"machine": shorten(w.machine.String()), "client": w.rq.Client.String(), "file": shorten(w.name)})
 }
 
-// complain logs what the machine may not say, the first time that it says so.
+// complain logs what the machine may not say, the first time that it says so; of who makes up machines, a few times.
 func (w *who) complain(refused []string) {
 	key := w.machine.MAC.String()
 	if key == "" {
 		key = w.rq.Client.String()
 	}
-	if w.s.told.first(key) {
+	if w.s.told.first(w.rq.Client, key) {
 		w.log().WithField("because", strings.Join(refused, "; ")).Warn("script: not taken from the query")
 	}
 }
 
-// once remembers what was said.
+// once remembers what was said of whom.
 type once struct {
 	mu   sync.Mutex
 	said map[string]bool
+	of   map[netip.Prefix]int // how often, by network
 }
 
-// maxSaid bounds it: who makes up as many machines is heard again.
-const maxSaid = 4096
+const (
+	maxSaid   = 4096 // things remembered; who comes after as many others is heard again
+	maxSaidOf = 8    // of one IPv4 address, or one IPv6 network
+)
 
-func (o *once) first(key string) bool {
+func (o *once) first(from netip.Addr, key string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.said[key] {
+	bits := from.BitLen()
+	if from.Is6() {
+		bits = 64
+	}
+	network, _ := from.Prefix(bits) // the zero prefix for who has no address
+	if o.said[key] || o.of[network] >= maxSaidOf {
 		return false
 	}
 	if o.said == nil || len(o.said) >= maxSaid {
-		o.said = map[string]bool{}
+		o.said, o.of = map[string]bool{}, map[netip.Prefix]int{}
 	}
 	o.said[key] = true
+	o.of[network]++
 	return true
-}
-
-// patches know which files have placeholders, once for each content that a file has.
-type patches struct {
-	mu    sync.Mutex
-	files map[string]*patch // by name
-}
-
-// patch is what is known of a file.
-type patch struct {
-	tag    string // of the content that was searched
-	search sync.Once
-	blocks []placeholder.Block
-}
-
-// maxPatches bounds the names that are known; files are few, and what is forgotten is searched again.
-const maxPatches = 1024
-
-// suffixes of what may have iPXE in it.
-var suffixes = []string{".efi", ".iso", ".img", ".usb", ".dsk", ".kpxe", ".kkpxe", ".kkkpxe", ".pxe", ".lkrn", ".0"}
-
-// open is f, or f with a script for w in its placeholders.
-func (p *patches) open(f File, name string, w who) (File, error) {
-	r, ok := f.(io.ReaderAt)
-	if !ok || !mayHave(name) {
-		return f, nil
-	}
-	info, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	blocks := p.of(name, etag(info), func() ([]placeholder.Block, error) { return placeholder.Find(r, info.Size()) }, w)
-	if len(blocks) == 0 {
-		return f, nil
-	}
-	text, err := w.render(w.s.Library.Load(), script.First)
-	if err == nil {
-		var spliced *placeholder.Spliced
-		if spliced, err = placeholder.Splice(r, info.Size(), blocks, text); err == nil {
-			return &patched{spliced, f, tag(text, etag(info))}, nil
-		}
-	}
-	f.Close()
-	return nil, err
-}
-
-func mayHave(name string) bool {
-	name = strings.ToLower(name)
-	for _, s := range suffixes {
-		if strings.HasSuffix(name, s) {
-			return true
-		}
-	}
-	return false
-}
-
-// of searches a content once; whoever asks for it meanwhile waits.
-func (p *patches) of(name, tag string, search func() ([]placeholder.Block, error), w who) []placeholder.Block {
-	p.mu.Lock()
-	known := p.files[name]
-	if known == nil || known.tag != tag {
-		if p.files == nil || len(p.files) >= maxPatches {
-			p.files = map[string]*patch{}
-		}
-		known = &patch{tag: tag}
-		p.files[name] = known
-	}
-	p.mu.Unlock()
-	known.search.Do(func() {
-		var err error
-		if known.blocks, err = search(); err != nil && !errors.Is(err, fs.ErrClosed) {
-			w.log().WithField("because", err.Error()).Warn("script: the file is served as it is")
-		}
-	})
-	return known.blocks
 }

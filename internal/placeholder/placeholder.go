@@ -48,7 +48,12 @@ func Text() []byte {
 // Block is where a placeholder stands in a file, in bytes.
 type Block struct{ Offset, Size int64 }
 
-// Find looks for the placeholders in the size bytes of r; a file longer than Longest has none. The error tells of reading, or of one that is not whole.
+// Broken is an error that says where a placeholder is not whole.
+type Broken string
+
+func (b Broken) Error() string { return string(b) }
+
+// Find looks for the placeholders in the size bytes of r; a file longer than Longest has none. The error is of reading, or Broken.
 func Find(r io.ReaderAt, size int64) (found []Block, err error) {
 	if size > Longest {
 		return nil, nil
@@ -83,14 +88,14 @@ func whole(r io.ReaderAt, size, at int64, line []byte) (Block, error) {
 	n, err := strconv.ParseInt(string(line[:digits]), 10, 64)
 	b := Block{at, n}
 	if err != nil || line[digits] != '\n' || n < int64(len(header)+len(trailer)) || at+n > size {
-		return b, fmt.Errorf("the placeholder at byte %d is broken in its first lines; embed it as netbootctl writes it", at)
+		return b, Broken(fmt.Sprintf("the placeholder at byte %d is broken in its first lines; embed it as netbootctl writes it", at))
 	}
 	last := make([]byte, len(trailer))
 	if _, err := r.ReadAt(last, at+n-int64(len(trailer))); err != nil {
 		return b, err
 	}
 	if string(last) != trailer {
-		return b, fmt.Errorf("the placeholder at byte %d does not end %d bytes further on; embed it as netbootctl writes it, uncompressed", at, n)
+		return b, Broken(fmt.Sprintf("the placeholder at byte %d does not end %d bytes further on; embed it as netbootctl writes it, uncompressed", at, n))
 	}
 	return b, nil
 }
