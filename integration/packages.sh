@@ -50,6 +50,8 @@ if [ "$1" = test ]; then
 	need isolinux /usr/lib/ISOLINUX/isolinux.bin
 	need syslinux-common /usr/lib/syslinux/modules/bios/ldlinux.c32
 	need xorriso xorriso
+	need qemu-system-arm qemu-system-arm
+	need u-boot-qemu /usr/lib/u-boot/qemu_arm/u-boot.bin
 	# The servers that other people run, beside which the suite must boot machines.
 	need isc-dhcp-server dhcpd
 	need kea-dhcp4-server kea-dhcp4

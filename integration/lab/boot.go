@@ -91,7 +91,7 @@ func (l *Lab) run(ctx context.Context, m *machine) (b *Boot, err error) {
 		return nil, err
 	}
 	defer complaints.Close()
-	cmd := l.wire.Command(qemu, args...)
+	cmd := l.wire.Command(m.emulator(), args...)
 	cmd.Stdout, cmd.Stderr = screen, complaints
 	if err := os.WriteFile(filepath.Join(m.dir, "qemu.txt"), []byte(cmd.String()+"\n"), 0o644); err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ const (
 	PlainPXE             // a BIOS machine that shows nothing of iPXE but its feature list
 	UEFI                 // OVMF and EDK2's PXE client
 	UEFIHTTP             // OVMF and EDK2's HTTP boot client
+	UBoot                // U-Boot on a 32-bit ARM board, which fetches and runs a script of its own kind
 )
 
 // PlainClass is the user class that PlainPXE machines have in place of iPXE's.
@@ -40,6 +41,7 @@ type traits struct {
 	ipxe  bool          // the first DHCP exchange is already iPXE's
 	first string        // the file that must come before iPXE can ask
 	by    wire.Protocol // and how
+	alone bool          // it never becomes iPXE
 }
 
 func (k Kind) traits() traits {
@@ -52,6 +54,8 @@ func (k Kind) traits() traits {
 		return traits{title: "UEFI machine, PXE boot", uefi: true, arch: []int{7, 9}, first: uefiFile, by: wire.TFTP}
 	case UEFIHTTP:
 		return traits{title: "UEFI machine, HTTP boot", uefi: true, arch: []int{16}, first: uefiFile, by: wire.HTTP}
+	case UBoot:
+		return traits{title: "ARM machine with U-Boot", arch: []int{21}, first: ubootFile, by: wire.TFTP, alone: true}
 	default:
 		panic(fmt.Sprintf("no such kind of machine: %d", int(k)))
 	}

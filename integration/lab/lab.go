@@ -202,6 +202,9 @@ func (l *Lab) fillBootDir() error {
 			return fmt.Errorf("copy first-stage file: %w", err)
 		}
 	}
+	if err := l.fillUBoot(); err != nil {
+		return fmt.Errorf("write U-Boot's script: %w", err)
+	}
 	if len(l.Rendered) == 0 {
 		return os.WriteFile(filepath.Join(l.BootDir(), l.First), []byte(l.script()), 0o644)
 	}

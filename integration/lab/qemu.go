@@ -24,8 +24,19 @@ func Accelerated() bool {
 	return false
 }
 
+// emulator is the program that runs a machine.
+func (m *machine) emulator() string {
+	if m.kind == UBoot {
+		return qemuARM
+	}
+	return qemu
+}
+
 // arguments is the command line of a machine's emulator. Its serial console is on standard output.
 func (m *machine) arguments() ([]string, error) {
+	if m.kind == UBoot {
+		return m.ubootArguments()
+	}
 	board, accelerator := "pc", "tcg"
 	if m.kind.traits().uefi {
 		board = "q35"

@@ -157,5 +157,6 @@ rules:
   - {ipxe: true, file: "` + script + `"}
   - {arch: bios, file: ` + biosFile + `}
   - {arch: uefi-x64, file: ` + uefiFile + `}
+  - {arch: uboot-arm32, file: ` + ubootFile + `}
 `
 }

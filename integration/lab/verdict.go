@@ -55,6 +55,10 @@ func (l *Lab) judge(b *Boot) []Check {
 			since = t.End
 		}
 	}
+	if k.alone {
+		check(!b.Done.IsZero(), "", "the script's last line is on the console")
+		return checks
+	}
 	given := b.answer(since, l.gives, func(m wire.Message) bool { return m.IPXE })
 	check(given.File == l.scriptURL(), given.String(), "iPXE is given its script, %s", l.scriptURL())
 	if l.Addresses != "" {
