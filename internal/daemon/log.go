@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,12 +26,13 @@ type LogWriter struct {
 	out     io.Writer
 	mu      sync.Mutex
 	waiting []byte
-	lines   int // in waiting
-	dropped int // since the last write
+	lines   int  // in waiting
+	dropped int  // since the last write
+	ended   bool // nobody writes what waits any more
 	work    chan struct{}
 	quit    chan struct{}
+	closing sync.Once
 	done    chan struct{}
-	closed  atomic.Bool
 	total   prometheus.Counter
 }
 
@@ -51,11 +51,11 @@ func NewLogWriter(out io.Writer, r prometheus.Registerer) *LogWriter {
 
 // Write takes one line. It never fails.
 func (w *LogWriter) Write(line []byte) (int, error) {
-	if w.closed.Load() {
-		return w.out.Write(line)
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.ended {
+		return w.out.Write(line)
+	}
 	if w.lines == logLines {
 		w.dropped++
 		w.total.Inc()
@@ -75,7 +75,7 @@ func (w *LogWriter) run() {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	var batch []byte
-	for more := true; more; {
+	for closing := false; ; {
 		select {
 		case <-w.work:
 			select {
@@ -83,23 +83,26 @@ func (w *LogWriter) run() {
 			case <-w.quit:
 			}
 		case <-w.quit:
-			more = false
+			closing = true
 		}
-		if batch = w.take(batch); len(batch) > 0 {
+		if batch = w.take(batch, closing); len(batch) > 0 {
 			_, _ = w.out.Write(batch) // there is nowhere to complain
+		} else if closing {
+			return
 		}
 		pause.Reset(logPause)
 	}
 }
 
-// take is what waits, and lets others write into the memory of into.
-func (w *LogWriter) take(into []byte) []byte {
+// take is what waits, and lets others write into the memory of into. If nothing does and it closes, nobody waits any more.
+func (w *LogWriter) take(into []byte, closing bool) []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	batch := w.waiting
 	if w.dropped > 0 {
 		batch = fmt.Appendf(batch, "level=warning msg=\"log lines dropped: the output is too slow\" lines=%d\n", w.dropped)
 	}
+	w.ended = closing && len(batch) == 0
 	w.waiting, w.lines, w.dropped = into[:0], 0, 0
 	select {
 	case <-w.work:
@@ -110,10 +113,7 @@ func (w *LogWriter) take(into []byte) []byte {
 
 // Close writes what waits, for a bounded time. Lines that come later are written at once.
 func (w *LogWriter) Close() {
-	if w.closed.Swap(true) {
-		return
-	}
-	close(w.quit)
+	w.closing.Do(func() { close(w.quit) })
 	late := time.NewTimer(logGrace)
 	defer late.Stop()
 	select {

@@ -69,3 +69,31 @@ func TestClosingWritesWhatWaitsAndLaterLinesAtOnce(t *testing.T) {
 		t.Errorf("%d lines: %q", got, text)
 	}
 }
+
+func TestNoLineIsLostThatIsWrittenWhileItCloses(t *testing.T) {
+	const rounds, writers, lines = 1000, 8, 40
+	for range rounds {
+		terminal := new(stuck)
+		w := daemon.NewLogWriter(terminal, prometheus.NewRegistry())
+		var writing sync.WaitGroup
+		begun := make(chan struct{}, writers)
+		for range writers {
+			writing.Add(1)
+			go func() {
+				defer writing.Done()
+				for n := range lines {
+					if n == lines/2 {
+						begun <- struct{}{}
+					}
+					fmt.Fprintln(w, "line")
+				}
+			}()
+		}
+		<-begun
+		w.Close()
+		writing.Wait()
+		if n := strings.Count(terminal.text.String(), "line\n"); n != writers*lines {
+			t.Fatalf("%d of %d lines", n, writers*lines)
+		}
+	}
+}
