@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/vishvananda/netlink"
@@ -121,19 +122,27 @@ func (i *interfaces) follow(ctx context.Context) {
 
 // hear tells of each change by changed, which holds one.
 func (i *interfaces) hear(ctx context.Context, changed chan<- struct{}) {
-	for {
-		// An error but the end of ctx is an overrun of the kernel's queue: anything may have changed. What a message
-		// says does not matter either.
+	for ctx.Err() == nil {
+		// What a message says does not matter. After an overrun of the kernel's queue anything may have changed.
 		_, _, err := i.events.Receive()
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			i.log.WithField("because", err.Error()).Debug("netlink")
+		if err != nil && !errors.Is(err, unix.ENOBUFS) {
+			i.missed(ctx, err)
 		}
 		select {
 		case changed <- struct{}{}:
 		default: // it is known already
 		}
 	}
+}
+
+// missed waits a while after an error that may last: until it is over the interfaces are looked at once in a while.
+func (i *interfaces) missed(ctx context.Context, err error) {
+	rest := time.NewTimer(retry)
+	defer rest.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-rest.C:
+	}
+	i.log.WithField("because", err.Error()).Warn("changes of the interfaces are not told; they are looked at once a second")
 }
