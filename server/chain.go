@@ -40,8 +40,14 @@ type Messages uint8
 const (
 	Decline Messages = 1 << iota // DHCPDECLINE; never answered
 	BOOTP                        // requests without a message type
+	// GUIDAddress: of any kind, from an Ethernet card whose hardware address is the machine's GUID, 16 bytes (EDK2 with
+	// SendGUID). Stock range writes it down, and cannot read it at its next start.
+	GUIDAddress
 	ordinary
 )
+
+// takes tells a plugin that is known to take all that a message is.
+func (m Messages) takes(kind Messages) bool { return kind&^m == 0 }
 
 // NewChain sets up the plugins that c lists, in the order of LoadPlugins of CoreDHCP, and all problems come in one run.
 // A plugin that does not serve a family is left out there, as CoreDHCP does.
@@ -66,6 +72,7 @@ func NewChain(c *Config, byName map[string]*plugins.Plugin) (*Chain, error) {
 			}
 		}
 	}
+	ch.Admit(takeGUIDs())
 	ch.Admit(stockTakes())
 	return ch, problems.Err()
 }
@@ -142,7 +149,7 @@ func (ch *Chain) run4(req, resp *dhcpv4.DHCPv4, kind Messages, heard step4) (out
 	}()
 	for i := range ch.four {
 		l := &ch.four[i]
-		if l.takes&kind == 0 {
+		if !l.takes.takes(kind) {
 			continue
 		}
 		var stop bool
@@ -188,7 +195,7 @@ func (ch *Chain) run6(req, resp dhcpv6.DHCPv6, heard step6) (out dhcpv6.DHCPv6, 
 // takesAny tells whether any DHCPv4 plugin takes this kind of message.
 func (ch *Chain) takesAny(kind Messages) bool {
 	for i := range ch.four {
-		if ch.four[i].takes&kind != 0 {
+		if ch.four[i].takes.takes(kind) {
 			return true
 		}
 	}

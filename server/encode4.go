@@ -24,7 +24,7 @@ const (
 // limit4 is the largest reply that the client takes: what it says in option 57, if that is believable. An old BOOTP
 // client takes what it sent itself (RFC 1542 section 2.1).
 func limit4(req *dhcpv4.DHCPv4, kind Messages, requestSize int) int {
-	if kind == BOOTP {
+	if kind&BOOTP != 0 {
 		return min(max(minSize4, requestSize), plainSize4)
 	}
 	v := req.Options[dhcpv4.OptionMaximumDHCPMessageSize.Code()]

@@ -65,6 +65,33 @@ func TestWhichMessagesReachWhomAndAreAnswered(t *testing.T) {
 	}
 }
 
+func TestFirmwareThatSendsItsGUIDAsAddressIsAnswered(t *testing.T) {
+	var asked []string
+	named := func(name string) *plugins.Plugin {
+		return plugin(name, func(_, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
+			asked = append(asked, name)
+			return resp, false
+		})
+	}
+	o := open(t, Options{Workers: 1}, map[string]Messages{"leases": GUIDAddress}, named("stranger"), named("router"), named("leases"), named("boot"))
+	guid := bytes.Repeat([]byte{0xa5}, 16)
+	req := parse(t, message(t, dhcpv4.MessageTypeDiscover, 1))
+	req.ClientHWAddr, req.GatewayIPAddr = guid, net.IPv4zero.To4()
+	f := relayed()
+	f.Local, f.Peer = everyone, netip.MustParseAddrPort("0.0.0.0:68")
+	o.accept(req.ToBytes(), o.four, f)
+	o.work()
+	if fmt.Sprint(asked) != "[router leases boot]" { // a stranger may write down what it cannot read again
+		t.Errorf("%v were asked", asked)
+	}
+	if len(o.sent.letters) != 1 || o.sent.letters[0].to != "255.255.255.255:68" { // nobody knows the card's address
+		t.Fatalf("sent %v", o.sent.letters)
+	}
+	if got := o.sent.letters[0].payload; got[2] != 16 || !bytes.Equal(got[28:44], guid) { // I1
+		t.Errorf("hlen %d, chaddr % x", got[2], got[28:44])
+	}
+}
+
 func TestAPluginThatPanicsCostsOnePacket(t *testing.T) {
 	careless := plugin("careless", func(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 		if req.ClientHWAddr[5] == 1 {

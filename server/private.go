@@ -54,7 +54,7 @@ func (p Private) Chain(c *Config, own ...*plugins.Plugin) (*Chain, error) {
 		return nil, err
 	}
 	if p.OnlyBoot {
-		ch.four = slices.Insert(ch.four, 0, link[handler.Handler4]{Link{Plugin: "a lease"}, lend4, ordinary})
+		ch.four = slices.Insert(ch.four, 0, link[handler.Handler4]{Link{Plugin: "a lease"}, lend4, ordinary | GUIDAddress})
 	}
 	return ch, nil
 }

@@ -16,4 +16,4 @@ func rangePlugin(r prometheus.Registerer) *plugins.Plugin {
 }
 
 // stockTakes tells which plugins of Stock take more than ordinary messages.
-func stockTakes() map[string]Messages { return map[string]Messages{"range": Decline} }
+func stockTakes() map[string]Messages { return map[string]Messages{"range": Decline | GUIDAddress} }

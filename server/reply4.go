@@ -43,6 +43,9 @@ func NewReply4(req *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, Messages, error) {
 	default:
 		return nil, 0, &dropError{dropType, "has no message type that a server answers"}
 	}
+	if isGUID(req) {
+		kind |= GUIDAddress
+	}
 	return resp, kind, nil
 }
 
@@ -54,9 +57,9 @@ func setType(resp *dhcpv4.DHCPv4, t dhcpv4.MessageType) {
 // table 3), and an old BOOTP client takes the first reply for its own, so that one without an address is none.
 func answerable(req, resp *dhcpv4.DHCPv4, kind Messages) bool {
 	switch {
-	case netboot.Type4(req) == dhcpv4.MessageTypeRelease, kind == Decline:
+	case netboot.Type4(req) == dhcpv4.MessageTypeRelease, kind&Decline != 0:
 		return false
-	case kind == BOOTP:
+	case kind&BOOTP != 0:
 		return isSet(resp.YourIPAddr) || isSet(req.ClientIPAddr)
 	}
 	return true
@@ -64,13 +67,19 @@ func answerable(req, resp *dhcpv4.DHCPv4, kind Messages) bool {
 
 func isSet(ip net.IP) bool { return len(ip) > 0 && !ip.IsUnspecified() }
 
-// usableHWAddr tells a request whose hardware address stock code can handle: it slices 6 bytes off it for a unicast
-// frame, stores it as a key, and cannot read a stored empty one at its next start. A firmware that sends its GUID as a
-// 16-byte address of an Ethernet card (EDK2 with SendGUID) is no Ethernet client to it either.
+// usableHWAddr tells a request whose hardware address stock code can handle: it stores it as a key, and cannot read a
+// stored empty one at its next start.
 func usableHWAddr(req *dhcpv4.DHCPv4) bool {
-	switch req.HWType {
-	case iana.HWTypeEthernet, iana.HWTypeIEEE802:
-		return len(req.ClientHWAddr) == 6
+	if isEthernet(req) {
+		return len(req.ClientHWAddr) == 6 || isGUID(req)
 	}
 	return len(req.ClientHWAddr) >= 6
+}
+
+// isGUID tells firmware that sends its machine's GUID for the address of its Ethernet card. Who has no address yet is
+// reached by broadcast: nobody knows the card's own.
+func isGUID(req *dhcpv4.DHCPv4) bool { return isEthernet(req) && len(req.ClientHWAddr) == 16 }
+
+func isEthernet(req *dhcpv4.DHCPv4) bool {
+	return req.HWType == iana.HWTypeEthernet || req.HWType == iana.HWTypeIEEE802
 }

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
-	"github.com/insomniacslk/dhcp/iana"
 
 	"github.com/coredhcp-netboot/suite/internal/netboot"
 	"github.com/coredhcp-netboot/suite/server/request"
@@ -114,7 +113,7 @@ func sourcePort(f *request.Facts) uint16 {
 }
 
 func ethernet(req *dhcpv4.DHCPv4) bool {
-	return len(req.ClientHWAddr) == 6 && (req.HWType == iana.HWTypeEthernet || req.HWType == iana.HWTypeIEEE802)
+	return len(req.ClientHWAddr) == 6 && isEthernet(req)
 }
 
 func addr4(ip net.IP) netip.Addr {

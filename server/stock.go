@@ -30,3 +30,14 @@ func StockCounted(r prometheus.Registerer) []*plugins.Plugin {
 		&sleep.Plugin, &staticroute.Plugin,
 	}
 }
+
+// takeGUIDs are the plugins to which a hardware address of any length is as good as another. Stock range is none.
+func takeGUIDs() map[string]Messages {
+	takes := map[string]Messages{"boot": GUIDAddress}
+	for _, p := range Stock() {
+		if p.Name != "range" {
+			takes[p.Name] = GUIDAddress
+		}
+	}
+	return takes
+}
