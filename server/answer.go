@@ -84,5 +84,9 @@ func (ch *Chain) Answer6(data []byte, heard Step) ([]byte, error) {
 	if err != nil || resp == nil {
 		return nil, err
 	}
-	return wrap6(req, resp).ToBytes(), nil
+	reply, _, ok := encode6(req, resp, maxSize6)
+	if !ok {
+		return nil, &dropError{dropTooLong, fmt.Sprintf("does not fit into %d bytes", maxSize6)}
+	}
+	return reply, nil
 }

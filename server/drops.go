@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv6"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 )
@@ -126,4 +127,15 @@ func (d *drops) shortened(req *dhcpv4.DHCPv4, left []uint8, limit int) {
 	d.line(logrus.WarnLevel, "reply shortened", logrus.Fields{
 		"mac": req.ClientHWAddr.String(), "left_out": fmt.Sprintf("%d", left), "limit": limit,
 	})
+}
+
+// shortened6 is shortened for DHCPv6.
+func (d *drops) shortened6(req dhcpv6.DHCPv6, left []dhcpv6.OptionCode, limit int) {
+	client := ""
+	if msg, err := req.GetInnerMessage(); err == nil {
+		if id := msg.Options.ClientID(); id != nil {
+			client = fmt.Sprintf("%x", id.ToBytes())
+		}
+	}
+	d.line(logrus.WarnLevel, "reply shortened", logrus.Fields{"duid": client, "left_out": fmt.Sprint(left), "limit": limit})
 }

@@ -153,7 +153,14 @@ func (w *worker) serve6(p *packet) error {
 	_, delivery := r.Asked()
 	way := route6(&p.facts, w.engine.interfaces.now.Load().ours).override(delivery, p.facts.Interface.Index)
 	way.framed = false
-	w.reply = append(w.reply[:0], wrap6(req, resp).ToBytes()...)
+	reply, left, ok := encode6(req, resp, maxSize6)
+	if !ok {
+		return &dropError{dropTooLong, fmt.Sprintf("does not fit into %d bytes", maxSize6)}
+	}
+	if len(left) > 0 {
+		w.engine.drops.shortened6(req, left, maxSize6)
+	}
+	w.reply = append(w.reply[:0], reply...)
 	return w.leave(r, p, &way)
 }
 
