@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/coredhcp/coredhcp/config"
+	"github.com/insomniacslk/dhcp/dhcpv6"
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
 )
@@ -62,6 +64,9 @@ type Config struct {
 	Path    string // absolute
 	plugins map[string][]conf.Pos
 	listen  map[string]conf.Pos
+	// groups are the multicast groups that are heard on every interface. CoreDHCP makes an address of each interface that
+	// there is when it reads them.
+	groups []net.IP
 }
 
 // Section is one server of a configuration.
@@ -126,7 +131,7 @@ func Load(path string, known []string) (*Config, error) {
 		}
 		return nil, problems
 	}
-	c := &Config{Config: loaded, Path: path, plugins: places.plugins(), listen: places.listen()}
+	c := &Config{Config: loaded, Path: path, plugins: places.plugins(), listen: places.listen(), groups: places.groups()}
 	for _, s := range c.Sections() {
 		for i, p := range s.Plugins {
 			if !slices.Contains(known, p.Name) {
@@ -146,8 +151,41 @@ type layout struct {
 type section struct {
 	conf.Pos
 	Plugins   []entry           `yaml:"plugins"`
-	Listen    conf.At[conf.Any] `yaml:"listen"`
+	Listen    conf.At[texts]    `yaml:"listen"`
 	Interface conf.At[conf.Any] `yaml:"interface"`
+}
+
+// texts are a word, several with spaces between, or a list.
+type texts []string
+
+// DecodeConf implements conf.Custom. What it complains about CoreDHCP tells.
+func (t *texts) DecodeConf(v conf.Value) {
+	if v.IsList() {
+		for _, item := range v.Items() {
+			t.DecodeConf(item)
+		}
+		return
+	}
+	if text, ok := v.Text(); ok {
+		*t = append(*t, strings.Fields(text)...)
+	}
+}
+
+// groups are the groups without an interface that the DHCPv6 server listens on.
+func (l *layout) groups() (all []net.IP) {
+	if l.Server6.Listen.Line == 0 && l.Server6.Interface.Line == 0 { // CoreDHCP's default
+		return []net.IP{dhcpv6.AllDHCPRelayAgentsAndServers}
+	}
+	for _, text := range l.Server6.Listen.V {
+		host, _, err := net.SplitHostPort(text)
+		if err != nil {
+			host = strings.Trim(text, "[]")
+		}
+		if ip := net.ParseIP(host); ip.IsLinkLocalMulticast() || ip.IsInterfaceLocalMulticast() {
+			all = append(all, ip)
+		}
+	}
+	return all
 }
 
 // entry is one plugin of a chain.

@@ -131,13 +131,11 @@ func (e *Engine) Run(ctx context.Context) error {
 			newWorker(e, q).run()
 		}()
 	}
-	for _, l := range e.listeners {
-		listeners.Add(1)
-		go func() { // ends with ctx
-			defer listeners.Done()
-			l.run(ctx)
-		}()
-	}
+	listeners.Add(1)
+	go func() { // ends with ctx
+		defer listeners.Done()
+		e.listen(ctx)
+	}()
 	close(e.ready)
 	<-ctx.Done()
 	listeners.Wait() // nothing comes in any more

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -28,7 +29,9 @@ type snapshot struct {
 	byIndex map[int]request.Interface
 	byName  map[string]int
 	ours    map[netip.Addr]bool // every address of this host
-	next    chan struct{}       // closed when a later snapshot is in place
+	// multicast are the interfaces that can, by name.
+	multicast map[string]bool
+	next      chan struct{} // closed when a later snapshot is in place
 }
 
 // newInterfaces reads them once; follow keeps them current.
@@ -64,7 +67,7 @@ func whole[T any](list func() ([]T, error)) (all []T, err error) {
 func takeSnapshot() (*snapshot, error) {
 	s := &snapshot{
 		byIndex: map[int]request.Interface{}, byName: map[string]int{}, ours: map[netip.Addr]bool{},
-		next: make(chan struct{}),
+		multicast: map[string]bool{}, next: make(chan struct{}),
 	}
 	links, err := whole(netlink.LinkList)
 	if err != nil {
@@ -77,6 +80,7 @@ func takeSnapshot() (*snapshot, error) {
 	for _, l := range links {
 		a := l.Attrs()
 		s.byName[a.Name] = a.Index
+		s.multicast[a.Name] = a.Flags&net.FlagMulticast != 0
 		s.byIndex[a.Index] = request.Interface{Index: a.Index, Name: a.Name}
 	}
 	for _, a := range addrs {

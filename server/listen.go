@@ -25,7 +25,8 @@ type listener struct {
 	addr   net.UDPAddr // Zone is an interface, or empty
 	six    bool
 	at     conf.Pos
-	index  int // of the interface that the socket is bound to; 0: any
+	group  bool // made for an interface that is there, for a group that is heard on all
+	index  int  // of the interface that the socket is bound to; 0: any
 	conn   *conn
 }
 
@@ -136,12 +137,16 @@ func (l *listener) run(ctx context.Context) {
 	}
 }
 
-// wait returns when the socket is of no more use: ctx has ended (false), or it must be opened again.
+// wait returns when the socket is of no more use: ctx has ended or a group's interface has gone (false), or it must be
+// opened again.
 func (l *listener) wait(ctx context.Context, ended <-chan error) (again bool) {
 	for {
 		now := l.engine.interfaces.now.Load()
 		index, present := now.byName[l.addr.Zone]
 		switch {
+		case l.group && !present:
+			l.stop(ended)
+			return false
 		case l.addr.Zone != "" && present && index != l.index:
 			l.stop(ended)
 			return true
@@ -192,14 +197,16 @@ func (s *snapshot) sorted() []string {
 
 func (s *snapshot) names() string { return strings.Join(s.sorted(), ", ") }
 
-// listeners are the entries of a configuration, in its order.
+// newListeners are the entries of a configuration, in its order.
 func (e *Engine) newListeners(c *Config) (all []*listener) {
 	for _, s := range c.Sections() {
 		for _, a := range s.Addresses {
 			if a.IP == nil { // CoreDHCP's default
 				a.IP = net.IPv4zero
 			}
-			all = append(all, &listener{engine: e, addr: a, six: s.Name == "server6", at: c.Listen(s.Name)})
+			l := &listener{engine: e, addr: a, six: s.Name == "server6", at: c.Listen(s.Name)}
+			l.group = l.six && l.addr.Zone != "" && slices.ContainsFunc(c.groups, a.IP.Equal)
+			all = append(all, l)
 		}
 	}
 	return all

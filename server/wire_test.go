@@ -227,3 +227,48 @@ func TestASignalEndsItWell(t *testing.T) {
 		t.Errorf("it ends with %v", err)
 	}
 }
+
+func TestAGroupWithoutAnInterfaceIsHeardOnThoseThatComeLater(t *testing.T) {
+	s := newSite(t)
+	p, last := s.starts("server6:\n  listen: \"[ff02::1:2]:547\"\n  plugins:\n    - server_id: LL 52:54:00:00:00:01\n")
+	if !strings.Contains(last, "ready") {
+		t.Fatal(last)
+	}
+	for range 2 { // it comes, goes, and comes again
+		s.cable("srv1", "eth1", "10.0.1.1/24", "10.0.1.100/24")
+		p.waits(t, `listening on a new interface" listen="[ff02::1:2%srv1]:547`)
+		hearsAdvertise(t, s, "eth1")
+		must(t, s.server.IP("link", "del", "srv1"))
+	}
+	hearsAdvertise(t, s, "eth0") // the first one is heard on
+}
+
+// hearsAdvertise asks everybody on a link until a DHCPv6 server answers.
+func hearsAdvertise(t *testing.T, s *site, name string) {
+	t.Helper()
+	card := newStation(t, s.client, name)
+	solicit, err := dhcpv6.NewSolicit(machine)
+	must(t, err)
+	var conn net.PacketConn
+	must(t, s.client.Do(func() (err error) {
+		conn, err = net.ListenPacket("udp6", "[::]:546")
+		return err
+	}))
+	defer conn.Close()
+	to := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(fmt.Sprintf("[ff02::1:2%%%d]:547", card.index)))
+	for deadline := time.Now().Add(patient); time.Now().Before(deadline); {
+		if _, err := conn.WriteTo(solicit.ToBytes(), to); err != nil {
+			t.Logf("%s: %v", name, err) // the link-local address is still being probed
+		}
+		buf := make([]byte, 1500)
+		must(t, conn.SetReadDeadline(time.Now().Add(300*time.Millisecond)))
+		if n, _, err := conn.ReadFrom(buf); err == nil {
+			reply, err := dhcpv6.FromBytes(buf[:n])
+			must(t, err)
+			if reply.Type() == dhcpv6.MessageTypeAdvertise {
+				return
+			}
+		}
+	}
+	t.Fatalf("nobody answers on %s", name)
+}
