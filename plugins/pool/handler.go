@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/netip"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/coredhcp-netboot/suite/internal/lease"
-	"github.com/coredhcp-netboot/suite/internal/netboot"
+	"github.com/coredhcp-netboot/suite/internal/lend"
 	"github.com/coredhcp-netboot/suite/server/request"
 )
 
@@ -22,17 +21,13 @@ type chain struct {
 	book   *lease.Book
 	pool   *lease.Pool
 	log    *logrus.Entry
-	counts *poolCounts
+	counts *lend.Counts
 
 	warned atomic.Int64 // when the log last had that the pool is exhausted, in Unix seconds
 }
 
 // ethernet is the hardware type of ARP (RFC 1700).
 const ethernet = 1
-
-// owner is a client's identity: its hardware address. ROM, iPXE and system of one machine send different client
-// identifiers, and all of them are to have one address.
-func owner(htype uint8, mac []byte) string { return string(append([]byte{htype}, mac...)) }
 
 // asker is who asks, and for what.
 type asker struct {
@@ -73,15 +68,15 @@ func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 
 // read tells who asks. A relay that names the client's network counts by that (RFC 3527), or by its own address.
 func (h *chain) read(req, resp *dhcpv4.DHCPv4) *asker {
-	a := &asker{req: req, resp: resp, under: request.Of(req), relay: addr(req.GatewayIPAddr)}
+	a := &asker{req: req, resp: resp, under: request.Of(req), relay: lend.Addr(req.GatewayIPAddr)}
 	a.Client = lease.Client{
-		Owner: owner(uint8(req.HWType), req.ClientHWAddr), MAC: string(req.ClientHWAddr),
+		Owner: lend.Owner(uint8(req.HWType), req.ClientHWAddr), MAC: string(req.ClientHWAddr),
 		ID: string(req.Options.Get(dhcpv4.OptionClientIdentifier)), Hostname: string(req.Options.Get(dhcpv4.OptionHostName)),
 	}
 	if agent := req.RelayAgentInfo(); agent != nil {
 		a.CircuitID = string(agent.Get(dhcpv4.AgentCircuitIDSubOption))
 		a.RemoteID = string(agent.Get(dhcpv4.AgentRemoteIDSubOption))
-		if link := addr(agent.Get(dhcpv4.LinkSelectionSubOption)); link.IsValid() {
+		if link := lend.Addr(agent.Get(dhcpv4.LinkSelectionSubOption)); link.IsValid() {
 			a.relay = link
 		}
 	}
@@ -98,15 +93,7 @@ func (h *chain) read(req, resp *dhcpv4.DHCPv4) *asker {
 	return a
 }
 
-func addr(b []byte) netip.Addr {
-	a, ok := netip.AddrFromSlice(b)
-	if a = a.Unmap(); !ok || !a.Is4() || a.IsUnspecified() {
-		return netip.Addr{}
-	}
-	return a
-}
-
-func (a *asker) option(code dhcpv4.OptionCode) netip.Addr { return addr(a.req.Options.Get(code)) }
+func (a *asker) option(code dhcpv4.OptionCode) netip.Addr { return lend.Addr(a.req.Options.Get(code)) }
 
 func (h *chain) discover(a *asker) (*dhcpv4.DHCPv4, bool) {
 	got, err := h.book.Offer(a.Owner, a.option(dhcpv4.OptionRequestedIPAddress), h.pool)
@@ -114,7 +101,7 @@ func (h *chain) discover(a *asker) (*dhcpv4.DHCPv4, bool) {
 		h.exhausted(a)
 		return nil, true
 	}
-	if !leavesAfterOffer(a.req) {
+	if !lend.LeavesAfterOffer(a.req) {
 		h.write(a, got, h.time)
 		h.fields(a, got).Debug("offered")
 		return a.resp, false
@@ -122,23 +109,13 @@ func (h *chain) discover(a *asker) (*dhcpv4.DHCPv4, bool) {
 	return h.lend(a, got)
 }
 
-// leavesAfterOffer tells the boot ROM of a Raspberry Pi, which takes an OFFER for its lease and sends no REQUEST.
-func leavesAfterOffer(req *dhcpv4.DHCPv4) bool {
-	if !strings.HasPrefix(req.ClassIdentifier(), "PXEClient") {
-		return false
-	}
-	c, err := netboot.Client4(req)
-	return err == nil && c.Arch == netboot.ArchRPi && c.Firmware == netboot.FirmwarePXE
-}
-
 // request serves the four states that a client asks in (RFC 2131 section 4.3.2).
 func (h *chain) request(a *asker) (*dhcpv4.DHCPv4, bool) {
-	chosen, ours := a.option(dhcpv4.OptionServerIdentifier), addr(a.resp.Options.Get(dhcpv4.OptionServerIdentifier))
-	if chosen.IsValid() && ours.IsValid() && chosen != ours {
+	if !lend.MeansUs(a.req, a.resp) {
 		h.book.Withdraw(a.Owner, h.pool)
-		return h.drop(a, "it chose the server "+chosen.String())
+		return h.drop(a, "it chose the server "+a.option(dhcpv4.OptionServerIdentifier).String())
 	}
-	want := addr(a.req.ClientIPAddr) // renewing or rebinding
+	want := lend.Addr(a.req.ClientIPAddr) // renewing or rebinding
 	if !want.IsValid() {
 		want = a.option(dhcpv4.OptionRequestedIPAddress)
 	}
@@ -187,50 +164,32 @@ func (h *chain) write(a *asker, got netip.Addr, d time.Duration) {
 
 // refuse tells the client to begin anew. The chain ends, since a NAK has nothing that a later plugin could add.
 func (h *chain) refuse(a *asker, want netip.Addr, why error) (*dhcpv4.DHCPv4, bool) {
-	nak := a.resp
-	for code := range nak.Options {
-		switch dhcpv4.GenericOptionCode(code) {
-		case dhcpv4.GenericOptionCode(54), dhcpv4.GenericOptionCode(61), dhcpv4.GenericOptionCode(82):
-		default:
-			delete(nak.Options, code)
-		}
-	}
-	nak.UpdateOption(dhcpv4.OptMessageType(dhcpv4.MessageTypeNak))
-	nak.UpdateOption(dhcpv4.OptMessage("requested address not available"))
-	nak.YourIPAddr, nak.ServerIPAddr, nak.ClientIPAddr = []byte{0, 0, 0, 0}, []byte{0, 0, 0, 0}, []byte{0, 0, 0, 0}
-	nak.BootFileName, nak.ServerHostName = "", ""
-	nak.SetBroadcast()
-	h.counts.naks.Inc()
+	lend.Refuse(a.resp)
+	h.counts.NAKs.Inc()
 	h.fields(a, want).WithField("because", why.Error()).Info("refused")
-	return nak, true
+	return a.resp, true
 }
 
 // release and decline are never answered.
 func (h *chain) release(a *asker) (*dhcpv4.DHCPv4, bool) {
-	if ip := addr(a.req.ClientIPAddr); h.ours(a) && h.book.Release(a.Owner, ip) {
+	if ip := lend.Addr(a.req.ClientIPAddr); lend.MeansUs(a.req, a.resp) && h.book.Release(a.Owner, ip) {
 		h.fields(a, ip).Info("released")
 	}
 	return nil, true
 }
 
 func (h *chain) decline(a *asker) (*dhcpv4.DHCPv4, bool) {
-	if ip := a.option(dhcpv4.OptionRequestedIPAddress); h.ours(a) && h.book.Decline(a.Owner, ip) {
+	if ip := a.option(dhcpv4.OptionRequestedIPAddress); lend.MeansUs(a.req, a.resp) && h.book.Decline(a.Owner, ip) {
 		h.fields(a, ip).Warn("declined: somebody uses the address without a lease; nobody gets it for a day")
 	}
 	return nil, true
-}
-
-// ours tells whether the client means this server.
-func (h *chain) ours(a *asker) bool {
-	meant, ours := a.option(dhcpv4.OptionServerIdentifier), addr(a.resp.Options.Get(dhcpv4.OptionServerIdentifier))
-	return !meant.IsValid() || !ours.IsValid() || meant == ours
 }
 
 // exhaustedEvery is the time between two warnings.
 const exhaustedEvery = 10
 
 func (h *chain) exhausted(a *asker) {
-	h.counts.exhausted.Inc()
+	h.counts.Exhausted.Inc()
 	now, last := time.Now().Unix(), h.warned.Load()
 	if now-last >= exhaustedEvery && h.warned.CompareAndSwap(last, now) {
 		h.fields(a, netip.Addr{}).WithField("range", label(h.addrs)).Warn("no address is free; enlarge the range or shorten the lease time")

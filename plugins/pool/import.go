@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/coredhcp-netboot/suite/internal/lease"
+	"github.com/coredhcp-netboot/suite/internal/lend"
 )
 
 // imported is the note that says so.
@@ -89,7 +90,7 @@ func row(line string) (c lease.Client, a netip.Addr, end time.Time, err error) {
 	}
 	seconds, err := strconv.ParseInt(words[2], 10, 64)
 	// Stock range does not keep the hardware's type, which is Ethernet's.
-	return lease.Client{Owner: owner(ethernet, mac), MAC: string(mac), Hostname: text[2]}, a.Unmap(), time.Unix(seconds, 0), err
+	return lease.Client{Owner: lend.Owner(ethernet, mac), MAC: string(mac), Hostname: text[2]}, a.Unmap(), time.Unix(seconds, 0), err
 }
 
 // isSQLite tells whether there is an SQLite database; a file that is something else is an error.

@@ -8,6 +8,9 @@ import (
 	"github.com/coredhcp/coredhcp/plugins"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
+
+	"github.com/coredhcp-netboot/suite/internal/lease/hook"
+	"github.com/coredhcp-netboot/suite/internal/lend"
 )
 
 // Env is what the plugin takes from its surroundings. The zero value is a stock CoreDHCP build.
@@ -24,7 +27,8 @@ func New(e Env) plugins.Plugin {
 	if e.Log == nil {
 		e.Log = logger.GetLogger("plugins/range")
 	}
-	counts := newCounts(e.Metrics)
+	metrics := lend.NewMetrics(e.Metrics, "range", "range")
+	hooks := hook.NewCounts(e.Metrics)
 	return plugins.Plugin{
 		Name: "range",
 		Setup4: func(args ...string) (handler.Handler4, error) {
@@ -32,7 +36,7 @@ func New(e Env) plugins.Plugin {
 			if err != nil {
 				return nil, err
 			}
-			c, err := open(s, e.Log, counts)
+			c, err := open(s, e.Log, metrics, hooks)
 			if err != nil {
 				return nil, err
 			}

@@ -227,7 +227,7 @@ func TestAddressesThatAreGivenBackOrFoundInUse(t *testing.T) {
 	dell.gets(dell.sends(dhcpv4.MessageTypeRelease, dhcpv4.WithClientIP(ip("192.0.2.101"))), "silence")
 	third.boots("192.0.2.101")
 	want := `
-		# HELP netboot_range_addresses Addresses of the range.
+		# HELP netboot_range_addresses Addresses that can be lent.
 		# TYPE netboot_range_addresses gauge
 		netboot_range_addresses{range="192.0.2.100-192.0.2.102"} 3
 		# HELP netboot_range_exhausted_total Requests that found no free address.
@@ -240,7 +240,7 @@ func TestAddressesThatAreGivenBackOrFoundInUse(t *testing.T) {
 		netboot_range_leases{range="192.0.2.100-192.0.2.102",state="free"} 0
 		netboot_range_leases{range="192.0.2.100-192.0.2.102",state="offered"} 0
 	`
-	if err := testutil.GatherAndCompare(l.metrics, strings.NewReader(want), pool.MetricAddresses, pool.MetricExhausted, pool.MetricLeases); err != nil {
+	if err := testutil.GatherAndCompare(l.metrics, strings.NewReader(want), "netboot_range_addresses", "netboot_range_exhausted_total", "netboot_range_leases"); err != nil {
 		t.Error(err)
 	}
 }
