@@ -46,24 +46,29 @@ type watched struct {
 	size func() uint64
 }
 
-// NewMetrics are netboot_PLUGIN_..., and each has the label. Nil shows them nowhere.
-func NewMetrics(r prometheus.Registerer, plugin, label string) *Metrics {
-	name := func(what string) string { return "netboot_" + plugin + "_" + what }
-	vec := func(what, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name(what), Help: help}, append([]string{label}, labels...))
+// Names are what a plugin calls its metrics, and the label that each of them has.
+type Names struct {
+	Label                                                                 string
+	Addresses, Leases, Events, NAKs, Exhausted, Commits, Commit, Failures string
+}
+
+// NewMetrics are those of a plugin. Without a registry they are shown nowhere.
+func NewMetrics(r prometheus.Registerer, n Names) *Metrics {
+	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{n.Label}, labels...))
 	}
 	m := &Metrics{
 		watched:   map[string]watched{},
-		events:    vec("events_total", "What became of addresses.", "event"),
-		naks:      vec("refused_total", "Requests for addresses that were refused with a NAK."),
-		exhausted: vec("exhausted_total", "Requests that found no free address."),
-		commits:   vec("commits_total", "Changes that were written to stable storage."),
-		failures:  vec("commit_failures_total", "How often writing to stable storage began to fail."),
+		events:    vec(n.Events, "What became of addresses.", "event"),
+		naks:      vec(n.NAKs, "Requests for addresses that were refused with a NAK."),
+		exhausted: vec(n.Exhausted, "Requests that found no free address."),
+		commits:   vec(n.Commits, "Changes that were written to stable storage."),
+		failures:  vec(n.Failures, "How often writing to stable storage began to fail."),
 		commit: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: name("commit_seconds"), Help: "Time to write what waited together to stable storage.", Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8),
-		}, []string{label}),
-		addresses: prometheus.NewDesc(name("addresses"), "Addresses that can be lent.", []string{label}, nil),
-		leases:    prometheus.NewDesc(name("leases"), "Addresses that are active, abandoned, offered, or were lent and are free.", []string{label, "state"}, nil),
+			Name: n.Commit, Help: "Time to write what waited together to stable storage.", Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8),
+		}, []string{n.Label}),
+		addresses: prometheus.NewDesc(n.Addresses, "Addresses that can be lent.", []string{n.Label}, nil),
+		leases:    prometheus.NewDesc(n.Leases, "Addresses that are active, abandoned, offered, or were lent and are free.", []string{n.Label, "state"}, nil),
 	}
 	if r != nil {
 		r.MustRegister(m, m.events, m.naks, m.exhausted, m.commits, m.failures, m.commit)

@@ -27,7 +27,7 @@ func New(e Env) plugins.Plugin {
 	if e.Log == nil {
 		e.Log = logger.GetLogger("plugins/range")
 	}
-	metrics := lend.NewMetrics(e.Metrics, "range", "range")
+	metrics := lend.NewMetrics(e.Metrics, metricNames())
 	hooks := hook.NewCounts(e.Metrics)
 	return plugins.Plugin{
 		Name: "range",

@@ -240,7 +240,7 @@ func TestAddressesThatAreGivenBackOrFoundInUse(t *testing.T) {
 		netboot_range_leases{range="192.0.2.100-192.0.2.102",state="free"} 0
 		netboot_range_leases{range="192.0.2.100-192.0.2.102",state="offered"} 0
 	`
-	if err := testutil.GatherAndCompare(l.metrics, strings.NewReader(want), "netboot_range_addresses", "netboot_range_exhausted_total", "netboot_range_leases"); err != nil {
+	if err := testutil.GatherAndCompare(l.metrics, strings.NewReader(want), pool.MetricAddresses, pool.MetricExhausted, pool.MetricLeases); err != nil {
 		t.Error(err)
 	}
 }
