@@ -44,9 +44,10 @@ func (ch *Chain) answer4(data []byte, f *request.Facts, heard Step) ([]byte, err
 		b, _, _ := new(encoder4).append(nil, req, resp, limit)
 		return b
 	}
-	if f != nil {
-		defer request.Open(req, *f).Close()
+	if f == nil {
+		f = new(request.Facts) // plugins leave things for each other all the same
 	}
+	defer request.Open(req, *f).Close()
 	var step step4
 	if heard != nil {
 		heard(Link{}, wire(resp))

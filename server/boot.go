@@ -9,7 +9,7 @@ import (
 
 // Plugins of CoreDHCP that make no sense beside another server, which gives the lease.
 var (
-	lenders    = []string{"range", "file"}
+	lenders    = []string{"range", "file", "subnets"}
 	ofTheLease = []string{"netmask", "router", "dns", "lease_time", "mtu", "searchdomains", "staticroute", "ipv6only", "autoconfigure", "nbp"}
 )
 
@@ -23,6 +23,7 @@ func (c *Config) CheckBoot(s Section, i int, proxy bool) (f Findings) {
 	proxy = proxy && s.Name == "server4" // DHCPv6 knows no proxies
 	switch {
 	case id < 0 && proxy: // it takes the interface's address
+	case id < 0 && s.Name == "server4" && slices.ContainsFunc(s.Plugins[:i], named("subnets")): // which names the server
 	case id < 0:
 		f.Problems.Add(c.Pos(s.Name, i), "%s: boot without server_id: no machine would be told where to boot from; put server_id first in the chain", s.Name)
 	case id > i:

@@ -74,6 +74,7 @@ func NewChain(c *Config, byName map[string]*plugins.Plugin) (*Chain, error) {
 	}
 	ch.Admit(takeGUIDs())
 	ch.Admit(stockTakes())
+	ch.Admit(map[string]Messages{"subnets": Decline | BOOTP})
 	return ch, problems.Err()
 }
 

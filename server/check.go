@@ -36,6 +36,7 @@ func Check(path string, stock []*plugins.Plugin, own []string, scratch string) (
 	for _, s := range c.Sections() {
 		f.order(c, s)
 		f.repeated(c, s)
+		f.withSubnets(c, s)
 		f.lends(c, s)
 		f.listens(c, s)
 		for i, p := range s.Plugins {

@@ -22,9 +22,10 @@ import (
 var repeats = map[string]string{
 	"autoconfigure": lastCounts, "ipv6only": lastCounts, "lease_time": lastCounts, "mtu": lastCounts, "nbp": lastCounts,
 	"netmask": lastCounts, "searchdomains": lastCounts, "server_id": lastCounts, "staticroute": lastCounts,
-	"file":   "its one table is that of the last listing; put all machines into one file",
-	"range":  "each lends every machine an address, and the last one's is told; keep one",
-	"prefix": "each lends every client prefixes; keep one",
+	"file":    "its one table is that of the last listing; put all machines into one file",
+	"subnets": "each lends every machine an address, and the last one's is told; put all networks into one file",
+	"range":   "each lends every machine an address, and the last one's is told; keep one",
+	"prefix":  "each lends every client prefixes; keep one",
 }
 
 const lastCounts = "it has one setting, so all listings act by the last one; keep one"
@@ -50,7 +51,7 @@ func named(name string) func(config.PluginConfig) bool {
 // order looks for plugins that come too late, or after the end of the chain. CheckBoot looks at boot's own place.
 func (f *Findings) order(c *Config, s Section) {
 	at := func(name string) int { return slices.IndexFunc(s.Plugins, named(name)) }
-	if at("boot") < 0 && at("server_id") < 0 {
+	if at("boot") < 0 && at("server_id") < 0 && (at("subnets") < 0 || s.Name == "server6") {
 		f.Problems.Add(c.Pos(s.Name, 0), "%s: there is no server_id, and clients drop replies without one; put it first in the chain", s.Name)
 	}
 	f.ends(c, s, at("nbp"), "nbp ends the chain, so these never run: %s; remove nbp, or put it last")
@@ -58,7 +59,7 @@ func (f *Findings) order(c *Config, s Section) {
 		f.ends(c, s, at("file"), "file ends the chain for the machines that it knows, and these never run for them: %s; put it last")
 	}
 	if auto := at("autoconfigure"); auto >= 0 {
-		for _, lender := range []string{"range", "file"} {
+		for _, lender := range []string{"range", "file", "subnets"} {
 			if i := at(lender); i > auto {
 				f.Problems.Add(c.Pos(s.Name, auto), "%s: autoconfigure comes before %s: it drops what has no address yet, which is every DISCOVER; put it behind", s.Name, lender)
 			}
@@ -145,4 +146,24 @@ func together(args []string, a, b netip.Addr) bool {
 	bits := func(a netip.Addr) uint32 { four := a.As4(); return binary.BigEndian.Uint32(four[:]) }
 	mask := bits(address4(args[0]))
 	return bits(a)&mask == bits(b)&mask
+}
+
+// withSubnets looks for plugins that say what subnets says, or that give addresses beside it.
+func (f *Findings) withSubnets(c *Config, s Section) {
+	at := slices.IndexFunc(s.Plugins, named("subnets"))
+	if at < 0 {
+		return
+	}
+	for i, p := range s.Plugins {
+		switch p.Name {
+		case "range", "file", "prefix":
+			f.Problems.Add(c.Pos(s.Name, i), "%s: plugin %s gives addresses, and so does subnets on line %d; keep one, with the machines of file as reservations", s.Name, p.Name, c.Pos(s.Name, at).Line)
+		case "netmask", "lease_time":
+			f.Warnings.Add(c.Pos(s.Name, i), "%s: plugin %s says one thing to all networks, which subnets knows of each; remove the line", s.Name, p.Name)
+		case "server_id":
+			if i > at {
+				f.Problems.Add(c.Pos(s.Name, i), "%s: server_id comes after subnets, which needs its address; put server_id first in the chain", s.Name)
+			}
+		}
+	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/coredhcp-netboot/suite/internal/daemon"
 	"github.com/coredhcp-netboot/suite/internal/live"
 	"github.com/coredhcp-netboot/suite/plugins/boot"
+	"github.com/coredhcp-netboot/suite/plugins/subnets"
 	"github.com/coredhcp-netboot/suite/server"
 )
 
@@ -149,7 +150,7 @@ func run(f flags) error {
 
 	registry := daemon.NewRegistry()
 	all := server.StockCounted(registry)
-	names := []string{"boot"}
+	names := []string{"boot", "subnets"}
 	for _, p := range all {
 		names = append(names, p.Name)
 	}
@@ -180,7 +181,8 @@ func run(f flags) error {
 	var engine *server.Engine
 	if err == nil {
 		bootPlugin := boot.New(boot.Env{Metrics: registry, Listen6: config.Interfaces6(), Reload: reloader})
-		engine, err = f.open(config, append(all, &bootPlugin), log, registry)
+		subnetsPlugin := subnets.New(subnets.Env{Metrics: registry, Reload: reloader})
+		engine, err = f.open(config, append(all, &bootPlugin, &subnetsPlugin), log, registry)
 	}
 	tasks := []daemon.Task{engine, reloader}
 	if f.metrics != "" { // whatever else is wrong: all problems are told in one run

@@ -15,6 +15,7 @@ import (
 	"github.com/coredhcp-netboot/suite/internal/daemon"
 	"github.com/coredhcp-netboot/suite/internal/netboot"
 	"github.com/coredhcp-netboot/suite/plugins/boot"
+	"github.com/coredhcp-netboot/suite/plugins/subnets"
 	"github.com/coredhcp-netboot/suite/server"
 )
 
@@ -99,7 +100,7 @@ func look(path string) (problems, warnings conf.Problems, err error) {
 	}
 	defer os.RemoveAll(scratch)
 
-	c, f := server.Check(path, server.Stock(), []string{"boot"}, scratch)
+	c, f := server.Check(path, server.Stock(), []string{"boot", "subnets"}, scratch)
 	problems, warnings = f.Problems, f.Warnings
 	if c == nil {
 		return problems, warnings, nil
@@ -109,6 +110,9 @@ func look(path string) (problems, warnings conf.Problems, err error) {
 	seen := map[string]bool{}
 	for _, s := range c.Sections() {
 		for i, p := range s.Plugins {
+			if p.Name == "subnets" {
+				problems = append(problems, checkSubnets(c.Pos(s.Name, i), s.Name, p.Args, seen)...)
+			}
 			if p.Name != "boot" {
 				continue
 			}
@@ -131,6 +135,26 @@ func look(path string) (problems, warnings conf.Problems, err error) {
 		}
 	}
 	return problems, warnings, nil
+}
+
+// checkSubnets looks at a file of the plugin subnets, once.
+func checkSubnets(at conf.Pos, section string, args []string, seen map[string]bool) (problems conf.Problems) {
+	if len(args) != 1 {
+		problems.Add(at, "%s: plugin subnets: takes one file, like `- subnets: subnets.yml` (what is written inline never reaches a plugin, and a name must have no spaces)", section)
+		return problems
+	}
+	path, err := filepath.Abs(args[0])
+	if err != nil {
+		problems.Add(at, "%s: plugin subnets: %v", section, err)
+		return problems
+	}
+	if seen[path] {
+		return nil
+	}
+	seen[path] = true
+	_, err = subnets.Load(path)
+	_ = errors.As(err, &problems) // it is nothing else
+	return problems
 }
 
 // placesOfBoot looks at each place of the plugin boot, by the mode of its map.

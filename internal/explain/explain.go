@@ -17,6 +17,7 @@ import (
 	"github.com/coredhcp-netboot/suite/internal/netboot"
 	"github.com/coredhcp-netboot/suite/internal/packet"
 	"github.com/coredhcp-netboot/suite/plugins/boot"
+	"github.com/coredhcp-netboot/suite/plugins/subnets"
 	"github.com/coredhcp-netboot/suite/server"
 )
 
@@ -67,7 +68,7 @@ func (s *Server) load(path string, o Options) (err error) {
 	if s.scratch, err = os.MkdirTemp("", "netbootctl-"); err != nil {
 		return err
 	}
-	known := []string{"boot"}
+	known := []string{"boot", "subnets"}
 	for _, p := range server.Stock() {
 		known = append(known, p.Name)
 	}
@@ -91,7 +92,15 @@ func (s *Server) setUp(o Options) error {
 		Log: logrus.NewEntry(quiet), Map: o.Map, Local6: local6,
 		Decided: func(d boot.Decision) { s.decisions = append(s.decisions, d) },
 	})
-	chain, err := server.Private{Scratch: s.scratch, OnlyBoot: o.OnlyBoot, Heard: s.heard}.Chain(s.config, &plugin)
+	heard := logrus.New()
+	heard.SetOutput(io.Discard)
+	heard.AddHook(becauseHook{s.heard})
+	leases, err := os.MkdirTemp(s.scratch, "leases-")
+	if err != nil {
+		return err
+	}
+	lends := subnets.New(subnets.Env{Log: logrus.NewEntry(heard), Leases: leases, OnlyFinds: o.OnlyBoot})
+	chain, err := server.Private{Scratch: s.scratch, OnlyBoot: o.OnlyBoot, Heard: s.heard}.Chain(s.config, &plugin, &lends)
 	s.chain = chain
 	return err
 }
@@ -123,6 +132,24 @@ func (s *Server) heard(_ logrus.Level, text string) {
 	if len(s.log) < most {
 		s.log = append(s.log, printable(text))
 	}
+}
+
+// becauseHook hears what a plugin says that tells its reasons in a field.
+type becauseHook struct {
+	heard func(logrus.Level, string)
+}
+
+// Levels implements logrus.Hook.
+func (becauseHook) Levels() []logrus.Level { return logrus.AllLevels[:logrus.InfoLevel+1] }
+
+// Fire implements logrus.Hook.
+func (h becauseHook) Fire(e *logrus.Entry) error {
+	text := e.Message
+	if because, told := e.Data["because"].(string); told {
+		text += ": " + because
+	}
+	h.heard(e.Level, text)
+	return nil
 }
 
 // Explanation is what a configuration says to one request.

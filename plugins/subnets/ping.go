@@ -1,0 +1,162 @@
+package subnets
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/net/icmp"
+	"golang.org/x/net/ipv4"
+)
+
+// pinger asks whether somebody uses an address.
+type pinger interface {
+	// ping calls heard once, later or at once, and does not wait.
+	ping(a netip.Addr, heard func(inUse bool))
+}
+
+// Pings wait for an answer as long as dhcpd's, and not again for a client that soon repeats its DISCOVER. So many at once are
+// more than a network can make that is booting; more are not asked.
+const (
+	pingTime   = time.Second
+	pingAgain  = time.Minute
+	mostPings  = 1024
+	mostSilent = 4096
+)
+
+// echoes sends ICMP echo requests. Its socket is open while an answer is awaited.
+type echoes struct {
+	mu      sync.Mutex
+	conn    *icmp.PacketConn
+	waiting map[netip.Addr]*echo
+	silent  map[netip.Addr]time.Time // who did not answer lately
+	seq     int
+}
+
+// echo is one question, and who wait for its answer.
+type echo struct {
+	heard []func(bool)
+	timer *time.Timer
+}
+
+func newEchoes() *echoes {
+	return &echoes{waiting: map[netip.Addr]*echo{}, silent: map[netip.Addr]time.Time{}}
+}
+
+func (p *echoes) ping(a netip.Addr, heard func(bool)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e := p.waiting[a]; e != nil {
+		e.heard = append(e.heard, heard)
+		return
+	}
+	if time.Since(p.silent[a]) < pingAgain || len(p.waiting) >= mostPings || p.send(a) != nil {
+		p.idle()
+		heard(false)
+		return
+	}
+	p.waiting[a] = &echo{heard: []func(bool){heard}, timer: time.AfterFunc(pingTime, func() { p.end(a, false) })}
+}
+
+// send asks. What cannot be asked is not known to be in use.
+func (p *echoes) send(a netip.Addr) error {
+	if p.conn == nil {
+		conn, err := icmp.ListenPacket("ip4:icmp", "0.0.0.0")
+		if err != nil {
+			return err
+		}
+		p.conn = conn
+		go p.listen(conn) // ends with the last question
+	}
+	p.seq++
+	m := icmp.Message{Type: ipv4.ICMPTypeEcho, Body: &icmp.Echo{ID: pingID, Seq: p.seq & 0xffff, Data: []byte("netboot")}}
+	b, err := m.Marshal(nil)
+	if err == nil {
+		_, err = p.conn.WriteTo(b, &net.IPAddr{IP: a.AsSlice()})
+	}
+	return err
+}
+
+// pingID is in our questions and their answers.
+const pingID = 0x6e62
+
+// listen hears answers until the socket is closed.
+func (p *echoes) listen(conn *icmp.PacketConn) {
+	b := make([]byte, 1500)
+	for {
+		n, from, err := conn.ReadFrom(b)
+		if err != nil {
+			return
+		}
+		m, err := icmp.ParseMessage(1, b[:n])
+		if err != nil || m.Type != ipv4.ICMPTypeEchoReply {
+			continue
+		}
+		if body, ok := m.Body.(*icmp.Echo); !ok || body.ID != pingID {
+			continue
+		}
+		if who, ok := from.(*net.IPAddr); ok {
+			a, _ := netip.AddrFromSlice(who.IP)
+			p.end(a.Unmap(), true)
+		}
+	}
+}
+
+// end tells who wait.
+func (p *echoes) end(a netip.Addr, inUse bool) {
+	p.mu.Lock()
+	e := p.waiting[a]
+	if e == nil {
+		p.mu.Unlock()
+		return
+	}
+	e.timer.Stop()
+	delete(p.waiting, a)
+	if !inUse {
+		if len(p.silent) >= mostSilent {
+			clear(p.silent)
+		}
+		p.silent[a] = time.Now()
+	}
+	p.idle()
+	p.mu.Unlock()
+	for _, heard := range e.heard {
+		heard(inUse)
+	}
+}
+
+// idle closes the socket if nothing is awaited.
+func (p *echoes) idle() {
+	if len(p.waiting) == 0 && p.conn != nil {
+		p.conn.Close()
+		p.conn = nil
+	}
+}
+
+var errInUse = errors.New("somebody answers at the address")
+
+// pingFirst holds the reply until it is known that nobody else uses an address; a machine that had it last is not suspected.
+// It is an error only where the server does not hold replies.
+func (x *exchange) pingFirst(a netip.Addr) error {
+	s := x.now.subnet(a)
+	if s == nil || !s.ping || a == x.fixed {
+		return nil
+	}
+	if l, known := x.book.Lease(a); known && l.Owner == x.Owner {
+		return nil
+	}
+	owner, line := x.Owner, x.fields(a)
+	return x.under.Hold(func(done func(error)) {
+		x.pings.ping(a, func(inUse bool) {
+			if !inUse {
+				done(nil)
+				return
+			}
+			x.book.Decline(owner, a)
+			line.Warn("in use: somebody answers at the address without a lease; nobody gets it for a day")
+			done(errInUse)
+		})
+	})
+}

@@ -1,0 +1,102 @@
+package subnets
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/coredhcp-netboot/suite/internal/lease"
+	"github.com/coredhcp-netboot/suite/internal/lease/journal"
+	"github.com/coredhcp-netboot/suite/internal/lend"
+	"github.com/coredhcp-netboot/suite/internal/live"
+)
+
+// site is one file at work: its leases and what the file says now. Both families share it.
+type site struct {
+	path    string
+	book    *lease.Book
+	dir     *journal.Dir
+	policy  *live.Value[Policy]
+	log     *logrus.Entry
+	counts  *lend.Counts
+	warning throttle
+	pings   pinger
+	idle    bool // lends nothing
+}
+
+// openSite loads a file and the leases that it names.
+func (e *Env) openSite(path string, metrics *lend.Metrics) (*site, error) {
+	p, err := Load(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &site{path: path, log: e.Log, counts: metrics.Of(path), idle: e.OnlyFinds, pings: newEchoes()}
+	if e.Leases != "" {
+		p.dir = e.Leases
+	}
+	clock := e.Clock
+	if clock == nil {
+		if clock, err = lease.HostClock(); err != nil {
+			return nil, err
+		}
+	}
+	if s.book, s.dir, err = lend.Open(p.dir, clock, s.counts, e.Log); err != nil {
+		return nil, err
+	}
+	if err := p.bind(s.book); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	s.policy = live.NewValue(p)
+	metrics.Watch(path, s.book, func() uint64 { return s.policy.Load().size() })
+	s.loaded(p)
+	return s, nil
+}
+
+// reload takes the file as it is now, or keeps what was loaded before.
+func (s *site) reload() error {
+	return s.policy.Replace(func() (*Policy, error) {
+		next, err := Load(s.path)
+		if err != nil {
+			return nil, err
+		}
+		if was := s.policy.Load().dir; next.dir != was {
+			return nil, fmt.Errorf("%s: leases are kept in %s, and moving them to %s needs a restart; nothing of the file is taken until then", s.path, was, next.dir)
+		}
+		if err := next.bind(s.book); err != nil {
+			return nil, err
+		}
+		s.loaded(next)
+		return next, nil
+	})
+}
+
+func (s *site) loaded(p *Policy) {
+	s.log.WithFields(logrus.Fields{
+		"file": s.path, "networks": len(p.networks), "addresses": p.size(), "reservations": p.reservations, "active": s.book.Stats().Active,
+	}).Info("subnets loaded")
+}
+
+// close ends the use of the leases.
+func (s *site) close() error { return errors.Join(s.book.Close(), s.dir.Close()) }
+
+// sites are the files at work, by their names as the configuration has them.
+type sites struct {
+	mu   sync.Mutex
+	open map[string]*site
+}
+
+// get is the site of a file, which is opened if it is not yet.
+func (all *sites) get(path string, open func() (*site, error)) (s *site, fresh bool, err error) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if s = all.open[path]; s != nil {
+		return s, false, nil
+	}
+	if s, err = open(); err != nil {
+		return nil, false, err
+	}
+	all.open[path] = s
+	return s, true, nil
+}
