@@ -17,6 +17,7 @@ type compiler struct {
 	p        *Policy
 	options  *option.Registry
 
+	denied  bool // strangers are, by the top of the file
 	classes map[string]*class
 	names   map[string]conf.Pos    // of networks
 	given   map[netip.Addr]givenTo // reserved addresses
@@ -57,6 +58,7 @@ func compile(path string, f *File, decoding error) (*Policy, error) {
 	c.p.dir = conf.Resolve(path, f.Leases.V)
 	c.define(f.Define)
 	c.p.scope = c.scope(policy.Global, "", top, nil, &f.Gives)
+	c.denied = c.denies(false, f.Deny)
 	for i := range f.Classes {
 		c.class(&f.Classes[i])
 	}
@@ -121,7 +123,7 @@ func (c *compiler) words(key string, list conf.List[conf.At[string]]) (p permits
 func (c *compiler) denies(outer bool, list conf.List[conf.At[string]]) bool {
 	for _, w := range list {
 		if w.V != "unknown" {
-			c.problems.Add(w.Pos, "deny: %q is for a pool, or nothing at all; here it can be unknown: machines without a reservation", w.V)
+			c.problems.Add(w.Pos, "deny: %q cannot be denied here, but only unknown: machines without a reservation; deny a class at a pool", w.V)
 			continue
 		}
 		outer = true

@@ -38,8 +38,10 @@ func (c *compiler) network(f *File, w *Network) {
 			c.problems.Add(w.Pools[0].Pos, "pools of a network with subnets belong to one of them; move them there")
 		}
 	}
-	denied := c.denies(c.denies(false, f.Deny), w.Deny)
-	ping := orElse(w.PingCheck, orElse(f.PingCheck, false))
+	denied, ping := c.denied, orElse(f.PingCheck, false)
+	if len(w.Subnets) > 0 { // or they are the subnet's
+		denied, ping = c.denies(denied, w.Deny), orElse(w.PingCheck, ping)
+	}
 	for i := range list {
 		c.subnet(n, &list[i], denied, ping)
 	}

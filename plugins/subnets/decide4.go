@@ -28,6 +28,7 @@ type plan struct {
 	because string        // of silence and refuse
 	quiet   bool          // nobody needs to know
 	own     *lease.Pool   // of the reserved address; nil: there is none, or somebody else still has it
+	same    string        // the owner that the same machine has it by now; empty: nobody has it, or this client
 	from    []*lease.Pool // otherwise
 	reason  string        // why not own
 }
@@ -67,28 +68,34 @@ func (p *Policy) decide(c *client4, b ledger) plan {
 }
 
 func (p *Policy) discover(c *client4, b ledger, v verb) plan {
-	if own, taken := c.own(b); own != nil {
-		return plan{verb: v, own: own, from: c.network.open(&c.found, true)}
-	} else if taken != "" {
-		return p.dynamic(c, plan{verb: v, reason: taken})
+	own := p.own(c, b)
+	own.verb = v
+	if own.own != nil {
+		own.from = c.network.open(&c.found, true)
+		return own
 	}
-	return p.dynamic(c, plan{verb: v})
+	return p.dynamic(c, own)
 }
 
-// own is the pool of the client's reserved address; nil: it has none, or somebody else still has it.
-func (c *client4) own(b ledger) (own *lease.Pool, taken string) {
+// own is the part of a plan that the client's reserved address makes, if it has one.
+func (p *Policy) own(c *client4, b ledger) (as plan) {
 	if !c.fixed.IsValid() {
-		return nil, ""
+		return as
 	}
 	l, known := b.Lease(c.fixed)
 	switch {
 	case !known || l.State == lease.Free || l.State == lease.Active && l.Owner == c.Owner:
 	case l.State == lease.Abandoned:
-		return nil, "its reserved address was found in use"
+		return plan{reason: "its reserved address was found in use"}
 	default:
-		return nil, "its reserved address is still lent to another machine"
+		// Another of its cards, or another machine at the same port, is the same machine to the operator.
+		if m, _ := p.reserved(c.network, &l.Client, true); m != c.machine {
+			return plan{reason: "its reserved address is still lent to another machine"}
+		}
+		as.same = l.Owner
 	}
-	return lease.Fixed(c.fixed), ""
+	as.own = lease.Fixed(c.fixed)
+	return as
 }
 
 // dynamic adds the pools that the client may have an address of.
@@ -131,22 +138,24 @@ func (p *Policy) request(c *client4, b ledger) plan {
 	case !c.network.contains(c.asks):
 		return wrong("the address is of another network")
 	}
-	own, taken := c.own(b)
+	own := p.own(c, b)
 	switch {
-	case own != nil && c.asks == c.fixed:
-		return plan{verb: grant, own: own}
-	case own != nil:
+	case own.own != nil && c.asks == c.fixed:
+		own.verb = grant
+		return own
+	case own.own != nil:
 		return plan{verb: refuse, because: "its address is " + c.fixed.String()}
 	}
-	as := p.dynamic(c, plan{verb: grant, reason: taken})
+	own.verb = grant
+	as := p.dynamic(c, own)
 	if as.verb == grant && p.lends(as.from, c.asks) {
 		return as
 	}
 	switch l, known := b.Lease(c.asks); {
 	case known && l.State == lease.Active && l.Owner == c.Owner:
 		return plan{verb: refuse, because: "the address is not lent to it any more"} // the file has changed
-	case c.asks == c.fixed:
-		return plan{verb: refuse, because: taken}
+	case known && l.State != lease.Free:
+		return plan{verb: refuse, because: lease.ErrTaken.Error()}
 	case as.verb != grant:
 		return as
 	}

@@ -31,7 +31,7 @@ func (s *site) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 		return nil, false
 	}
 	x := &exchange{site: s, now: s.policy.Load(), req: req, resp: resp, under: request.Of(req)}
-	if !netboot.Server4(resp).IsValid() && x.under.Source().Is4() {
+	if req.Options.Has(dhcpv4.OptionDHCPMessageType) && !netboot.Server4(resp).IsValid() && x.under.Source().Is4() {
 		resp.UpdateOption(dhcpv4.OptServerIdentifier(x.under.Source().AsSlice()))
 	}
 	x.read()
@@ -40,6 +40,9 @@ func (s *site) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 		return resp, false
 	}
 	plan := x.now.decide(x.client4, s.book)
+	if plan.same != "" {
+		s.book.Release(plan.same, x.fixed)
+	}
 	switch plan.verb {
 	case offer, lendNow:
 		return x.offer(plan)

@@ -130,7 +130,7 @@ func (p *echoes) end(a netip.Addr, inUse bool) {
 // idle closes the socket if nothing is awaited.
 func (p *echoes) idle() {
 	if len(p.waiting) == 0 && p.conn != nil {
-		p.conn.Close()
+		_ = p.conn.Close() // it was only read
 		p.conn = nil
 	}
 }

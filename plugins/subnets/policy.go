@@ -171,10 +171,10 @@ func (p *Policy) pool(a netip.Addr) *pool {
 	return nil
 }
 
-// pools are those of a network that a client may have an address of.
+// open are the pools of a network that a client may have an address of.
 func (n *network) open(f *found, v4 bool) (pools []*lease.Pool) {
 	for _, p := range n.pools {
-		if p.subnet.Addr().Is4() == v4 && p.takes(f) && !(p.subnet.denyUnknown && !f.known) {
+		if p.subnet.Addr().Is4() == v4 && p.takes(f) && (f.known || !p.subnet.denyUnknown) {
 			pools = append(pools, p.lent)
 		}
 	}

@@ -33,7 +33,7 @@ func (c *compiler) define(list definitions) {
 			c.problems.Add(d.Pos, "option %s must be declared like `code 224 = text`", d.name)
 			continue
 		}
-		t, err := option.ParseType(form)
+		t, err := option.ParseType(strings.TrimSpace(form))
 		if err == nil {
 			_, err = c.options.Define(d.name, number, t)
 		}

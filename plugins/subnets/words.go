@@ -41,6 +41,7 @@ func (a *ip) UnmarshalText(b []byte) (err error) {
 		return fmt.Errorf("%q is not an IP address; write it like 192.0.2.9", b)
 	}
 	if a.Zone() != "" || a.Is4In6() || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() {
+		a.Addr = netip.Addr{}
 		return fmt.Errorf("%s is no address that a machine can have", b)
 	}
 	return nil
@@ -76,17 +77,13 @@ func (r *addrs) UnmarshalText(b []byte) error {
 	if !several {
 		last = first
 	}
-	for text, end := range map[string]*netip.Addr{first: &r.First, last: &r.Last} {
-		a, err := netip.ParseAddr(strings.TrimSpace(text))
-		if err != nil || a.Zone() != "" || a.Is4In6() {
-			return fmt.Errorf("%q is not a range; write it like 192.0.2.100-192.0.2.199", b)
-		}
-		*end = a
-	}
-	if !several {
-		r.First = r.Last
-	}
+	var errFirst, errLast error
+	r.First, errFirst = netip.ParseAddr(strings.TrimSpace(first))
+	r.Last, errLast = netip.ParseAddr(strings.TrimSpace(last))
 	switch {
+	case errFirst != nil || errLast != nil || r.First.Zone()+r.Last.Zone() != "" || r.First.Is4In6() || r.Last.Is4In6():
+		*r = addrs{}
+		return fmt.Errorf("%q is not a range; write it like 192.0.2.100-192.0.2.199", b)
 	case r.First.BitLen() != r.Last.BitLen():
 		return fmt.Errorf("%q begins in one family and ends in the other; write it like 192.0.2.100-192.0.2.199", b)
 	case r.Last.Less(r.First):
