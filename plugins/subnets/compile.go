@@ -74,7 +74,10 @@ func compile(path string, f *File, decoding error) (*Policy, error) {
 	}
 	c.subtract()
 	c.p.rules = policy.New(c.options)
-	return c.p, mistakes.With(c.problems).Err()
+	if err := mistakes.With(c.problems).Err(); err != nil {
+		return nil, err
+	}
+	return c.p, nil
 }
 
 // apart looks for subnets that overlap.
