@@ -47,7 +47,8 @@ func (ch *Chain) answer4(data []byte, f *request.Facts, heard Step) ([]byte, err
 	if f == nil {
 		f = new(request.Facts) // plugins leave things for each other all the same
 	}
-	defer request.Open(req, *f).Close()
+	r := request.Open(req, *f)
+	defer r.Close()
 	var step step4
 	if heard != nil {
 		heard(Link{}, wire(resp))
@@ -56,6 +57,11 @@ func (ch *Chain) answer4(data []byte, f *request.Facts, heard Step) ([]byte, err
 	resp, _, err = ch.run4(req, resp, kind, step)
 	if err != nil || resp == nil || !answerable(req, resp, kind) {
 		return nil, err
+	}
+	ended := make(chan error, 1) // the reply leaves when nothing holds it
+	r.Finish(func(err error) { ended <- err })
+	if err := <-ended; err != nil {
+		return nil, &dropError{dropHold, err.Error()}
 	}
 	return wire(resp), nil
 }

@@ -23,7 +23,7 @@ type Env struct {
 	Metrics prometheus.Registerer // nil: counted, but not shown
 	// Reload reads the file again when it changes; nil: only a restart does.
 	Reload *live.Reloader
-	// Leases is a directory that is used in place of the one which the file names; empty: that one.
+	// Leases is a directory that is used in place of the one which the file names, by who only looks: nobody is pinged.
 	Leases string
 	Clock  lease.Clock // nil: this host's
 	// OnlyFinds lends nothing: it finds where a client is, for the plugins that come later.

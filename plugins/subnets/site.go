@@ -34,7 +34,7 @@ func (e *Env) openSite(path string, metrics *lend.Metrics) (*site, error) {
 	}
 	s := &site{path: path, log: e.Log, counts: metrics.Of(path), idle: e.OnlyFinds, pings: newEchoes()}
 	if e.Leases != "" {
-		p.dir = e.Leases
+		p.dir, s.pings = e.Leases, noPings{}
 	}
 	clock := e.Clock
 	if clock == nil {
