@@ -25,7 +25,6 @@ func Replays(records ...[]byte) error {
 	return err
 }
 
-// Addresses, At and After are a Range's.
-func Addresses(p netip.Prefix) Range         { return rangeOf(p) }
+// At and After are a Range's.
 func At(r Range, n uint64) netip.Addr        { return r.at(n) }
 func After(r Range, a netip.Addr) netip.Addr { return r.after(a) }

@@ -43,7 +43,7 @@ func (b *Book) Arrange(networks []Network) ([][]*Pool, error) {
 	for i, n := range networks {
 		number := uint16(i + 1)
 		for _, p := range n.Prefixes {
-			next.areas = append(next.areas, area{rangeOf(p), number})
+			next.areas = append(next.areas, area{Addresses(p), number})
 		}
 		for _, ranges := range n.Pools {
 			p := newPool(ranges, number)

@@ -19,8 +19,8 @@ func Prefixes(of netip.Prefix, bits int) Range {
 	return Range{of.Masked().Addr(), netip.PrefixFrom(last(of), bits).Masked().Addr(), bits}
 }
 
-// rangeOf is the range of all addresses of a prefix.
-func rangeOf(p netip.Prefix) Range { return Range{First: p.Masked().Addr(), Last: last(p)} }
+// Addresses is the range of all addresses of a prefix.
+func Addresses(p netip.Prefix) Range { return Range{First: p.Masked().Addr(), Last: last(p)} }
 
 // last is the last address of a prefix.
 func last(p netip.Prefix) netip.Addr {
@@ -124,4 +124,24 @@ func (r Range) after(a netip.Addr) netip.Addr {
 		return netip.Addr{}
 	}
 	return next
+}
+
+// Without is what is left of the range where nothing may overlap a prefix.
+func (r Range) Without(p netip.Prefix) (left []Range) {
+	if p.Addr().BitLen() != r.First.BitLen() || last(p).Less(r.First) || r.end().Less(p.Addr()) {
+		return []Range{r}
+	}
+	if r.First.Less(p.Addr()) {
+		before := Range{r.First, r.unit(p.Addr().Prev()).Masked().Addr(), r.Bits}
+		if !before.end().Less(p.Addr()) && r.First.Less(before.Last) {
+			before.Last = r.unit(before.Last.Prev()).Masked().Addr()
+		}
+		if before.end().Less(p.Addr()) {
+			left = append(left, before)
+		}
+	}
+	if first := r.after(last(p)); first.IsValid() {
+		left = append(left, Range{first, r.Last, r.Bits})
+	}
+	return left
 }

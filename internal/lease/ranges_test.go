@@ -3,6 +3,7 @@ package lease_test
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/coredhcp-netboot/suite/internal/lease"
@@ -71,6 +72,34 @@ func TestAUnitIsFoundByItsNumberAndTheNextOneByAnyOfItsAddresses(t *testing.T) {
 			if within := lease.After(r, got.Next()); within != next {
 				t.Errorf("%s: behind %s comes %s, want %s", r, got.Next(), within, next)
 			}
+		}
+	}
+}
+
+func TestARangeWithoutAPrefixHasNoUnitThatOverlapsIt(t *testing.T) {
+	for _, c := range []struct {
+		r       lease.Range
+		without string
+		want    []string
+	}{
+		{lease.Addresses(netip.MustParsePrefix("2001:db8::/64")), "2001:db8::/128", []string{"2001:db8::1-2001:db8::ffff:ffff:ffff:ffff"}},
+		{lease.Addresses(netip.MustParsePrefix("2001:db8::/64")), "2001:db8::fdff:ffff:ffff:ff80/121",
+			[]string{"2001:db8::-2001:db8::fdff:ffff:ffff:ff7f", "2001:db8:0:0:fe00::-2001:db8::ffff:ffff:ffff:ffff"}},
+		{lease.Prefixes(netip.MustParsePrefix("2001:db8::/40"), 56), "2001:db8:1::/48", []string{"2001:db8::-2001:db8:0:ff00::/56", "2001:db8:2::-2001:db8:ff:ff00::/56"}},
+		{lease.Prefixes(netip.MustParsePrefix("2001:db8::/40"), 56), "2001:db8:1:280::/60", []string{"2001:db8::-2001:db8:1:100::/56", "2001:db8:1:300::-2001:db8:ff:ff00::/56"}},
+		{lease.Prefixes(netip.MustParsePrefix("2001:db8::/55"), 56), "2001:db8:0:80::/60", []string{"2001:db8:0:100::-2001:db8:0:100::/56"}},
+		{lease.Prefixes(netip.MustParsePrefix("2001:db8::/55"), 56), "2001:db8:0:1ff::/64", []string{"2001:db8::-2001:db8::/56"}},
+		{lease.Prefixes(netip.MustParsePrefix("2001:db8::/55"), 56), "2001:db8::/40", nil},
+		{lease.Prefixes(netip.MustParsePrefix("2001:db8::/55"), 56), "2001:db9::/40", []string{"2001:db8::-2001:db8:0:100::/56"}},
+		{lease.Prefixes(netip.MustParsePrefix("2001:db8::/55"), 56), "10.0.0.0/8", []string{"2001:db8::-2001:db8:0:100::/56"}},
+	} {
+		got := c.r.Without(netip.MustParsePrefix(c.without))
+		var texts []string
+		for _, r := range got {
+			texts = append(texts, r.String())
+		}
+		if !slices.Equal(texts, c.want) {
+			t.Errorf("%s without %s is %q, want %q", c.r, c.without, texts, c.want)
 		}
 	}
 }
