@@ -68,6 +68,15 @@ func (ch *Chain) answer4(data []byte, f *request.Facts, heard Step) ([]byte, err
 
 // Answer6 is Answer4 for DHCPv6; the reply to a relayed message is wrapped as its relays want it.
 func (ch *Chain) Answer6(data []byte, heard Step) ([]byte, error) {
+	return ch.answer6(data, nil, heard)
+}
+
+// AnswerFrom6 is Answer6 with plugins that are told what f says. It waits for what holds the reply.
+func (ch *Chain) AnswerFrom6(data []byte, f request.Facts, heard Step) ([]byte, error) {
+	return ch.answer6(data, &f, heard)
+}
+
+func (ch *Chain) answer6(data []byte, f *request.Facts, heard Step) ([]byte, error) {
 	req, err := dhcpv6.FromBytes(data)
 	if err != nil {
 		return nil, fmt.Errorf("cannot be read: %w", err)
@@ -82,6 +91,12 @@ func (ch *Chain) Answer6(data []byte, heard Step) ([]byte, error) {
 		}
 		return resp.ToBytes()
 	}
+	held := make(chan error, 1)
+	var r *request.Request
+	if f != nil {
+		r = request.Open(req, *f)
+		defer r.Close()
+	}
 	var step step6
 	if heard != nil {
 		heard(Link{}, wire(resp))
@@ -90,6 +105,12 @@ func (ch *Chain) Answer6(data []byte, heard Step) ([]byte, error) {
 	resp, _, err = ch.run6(req, resp, step)
 	if err != nil || resp == nil {
 		return nil, err
+	}
+	if r != nil {
+		r.Finish(func(err error) { held <- err })
+		if err := <-held; err != nil {
+			return nil, err
+		}
 	}
 	reply, _, ok := encode6(req, resp, maxSize6)
 	if !ok {
