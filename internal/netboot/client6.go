@@ -85,6 +85,15 @@ func (c *Client) identify(req dhcpv6.DHCPv6, msg *dhcpv6.Message) {
 	}
 }
 
+// MACFromEUI64 is the MAC that a link-local address was made of; unknown: it was not.
+func MACFromEUI64(a netip.Addr) MAC {
+	if !a.Is6() {
+		return MAC{}
+	}
+	ip := a.As16()
+	return macFromEUI64(ip[:])
+}
+
 func macFromEUI64(ip net.IP) MAC {
 	if len(ip) != net.IPv6len || !ip.IsLinkLocalUnicast() || ip[11] != 0xff || ip[12] != 0xfe {
 		return MAC{}

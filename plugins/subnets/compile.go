@@ -22,6 +22,10 @@ type compiler struct {
 	names   map[string]conf.Pos    // of networks
 	given   map[netip.Addr]givenTo // reserved addresses
 	first   map[key]*reservation
+
+	options6      *option.Registry // for conditions over DHCPv6 messages
+	delegated     []delegated
+	givenPrefixes []delegated
 }
 
 type givenTo struct {
@@ -48,7 +52,7 @@ func compile(path string, f *File, decoding error) (*Policy, error) {
 		return nil, decoding
 	}
 	c := &compiler{
-		path: path, options: option.NewRegistry(option.DHCP), p: &Policy{identity: f.Identity.V, bootp: f.BOOTP, machines: map[key]*reservation{}},
+		path: path, options: option.NewRegistry(option.DHCP), options6: option.NewRegistry(option.DHCP6), p: &Policy{identity: f.Identity.V, bootp: f.BOOTP, machines: map[key]*reservation{}},
 		classes: map[string]*class{}, names: map[string]conf.Pos{}, given: map[netip.Addr]givenTo{}, first: map[key]*reservation{},
 	}
 	top := conf.Pos{File: path}
@@ -72,6 +76,8 @@ func compile(path string, f *File, decoding error) (*Policy, error) {
 	for i := range f.Reservations {
 		c.reservation(&f.Reservations[i])
 	}
+	c.apart6()
+	c.subtract6()
 	c.subtract()
 	c.p.rules = policy.New(c.options)
 	if err := mistakes.With(c.problems).Err(); err != nil {

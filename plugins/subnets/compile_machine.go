@@ -33,6 +33,11 @@ func (c *compiler) reservation(w *Reservation) {
 			know(id.Pos, "client-id "+hex.EncodeToString([]byte(id.V.string)), key{byClientID, id.V.string, ""})
 		}
 	}
+	for _, id := range w.DUID {
+		if id.V.string != "" {
+			know(id.Pos, "duid "+hex.EncodeToString([]byte(id.V.string)), key{byDUID, id.V.string, ""})
+		}
+	}
 	if port := (key{byPort, w.CircuitID.V.string, w.RemoteID.V.string}); port.a != "" || port.b != "" {
 		at := w.CircuitID.Pos
 		if port.a == "" {
@@ -43,10 +48,13 @@ func (c *compiler) reservation(w *Reservation) {
 	r.scope = c.scope(policy.Host, r.name, w.Pos, c.p.scope, &w.Gives)
 	c.p.reservations++
 	if keys == 0 {
-		c.problems.AddAbsence(w.Pos, "reservation knows its machine by nothing; add mac, client-id, circuit-id or remote-id")
+		c.problems.AddAbsence(w.Pos, "reservation knows its machine by nothing; add mac, client-id, duid, circuit-id or remote-id")
 	}
 	if w.Ignore && len(w.Address) > 0 {
 		c.problems.Add(w.Address[0].Pos, "a machine that is ignored gets no address; remove ignore or address")
+	}
+	if p := w.Prefix; p.V.IsValid() {
+		c.reservePrefix(r, p.Pos, p.V.Prefix)
 	}
 	for _, a := range w.Address {
 		if a.V.IsValid() {

@@ -44,6 +44,9 @@ func (c *compiler) network(f *File, w *Network) {
 	}
 	for i := range list {
 		c.subnet(n, &list[i], denied, ping)
+		if s := &list[i]; s.Prefix.V.IsValid() && s.Prefix.V.Addr().Is6() {
+			n.rapid = n.rapid || orElse(s.Rapid, orElse(w.Rapid, orElse(f.Rapid, false)))
+		}
 	}
 	c.p.networks = append(c.p.networks, n)
 }
@@ -61,6 +64,9 @@ func (c *compiler) subnet(n *network, w *Subnet, denied, ping bool) {
 	c.p.subnets = append(c.p.subnets, s)
 	for i := range w.Pools {
 		c.pool(s, &w.Pools[i])
+	}
+	for i := range w.Delegate {
+		c.delegation(s, &w.Delegate[i])
 	}
 }
 

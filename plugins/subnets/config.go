@@ -20,6 +20,7 @@ type File struct {
 type Gives struct {
 	Options    settings          `yaml:"options"`
 	LeaseTime  *LeaseTime        `yaml:"lease-time"`
+	Preferred  conf.At[duration] `yaml:"preferred-time"`
 	NextServer conf.At[address4] `yaml:"next-server"`
 	File       *conf.At[text]    `yaml:"file"`
 	ServerName *conf.At[text]    `yaml:"server-name"`
@@ -29,6 +30,7 @@ type Gives struct {
 type Rules struct {
 	Deny      conf.List[conf.At[string]] `yaml:"deny"`
 	PingCheck *bool                      `yaml:"ping-check"`
+	Rapid     *bool                      `yaml:"rapid-commit"`
 }
 
 // LeaseTime bounds what a client may ask for. A single time is the default and the most.
@@ -53,6 +55,7 @@ func (l *LeaseTime) DecodeConf(v conf.Value) {
 type Class struct {
 	Name  conf.At[string] `yaml:"name"`
 	When  conf.At[string] `yaml:"when"`
+	When6 conf.At[string] `yaml:"when6"`
 	Gives `yaml:",inline"`
 	conf.Pos
 }
@@ -67,10 +70,11 @@ type Network struct {
 
 // Subnet is the addresses that are reached without a router.
 type Subnet struct {
-	Prefix conf.At[prefix] `yaml:"subnet"`
-	Pools  []Pool          `yaml:"pools"`
-	Gives  `yaml:",inline"`
-	Rules  `yaml:",inline"`
+	Prefix   conf.At[prefix] `yaml:"subnet"`
+	Pools    []Pool          `yaml:"pools"`
+	Delegate []Delegation    `yaml:"delegate"`
+	Gives    `yaml:",inline"`
+	Rules    `yaml:",inline"`
 	conf.Pos
 }
 
@@ -95,15 +99,27 @@ func (p *Pool) DecodeConf(v conf.Value) {
 	v.Into(&p.Ranges)
 }
 
+// Delegation is a prefix that is divided into those that routers are given (RFC 8415 section 6.3).
+type Delegation struct {
+	Prefix conf.At[prefix]            `yaml:"prefix"`
+	Length conf.At[int]               `yaml:"length"`
+	Allow  conf.List[conf.At[string]] `yaml:"allow"`
+	Deny   conf.List[conf.At[string]] `yaml:"deny"`
+	Gives  `yaml:",inline"`
+	conf.Pos
+}
+
 // Reservation is a machine that the operator knows. Each of its identities alone makes a client the machine, but a circuit
 // and a remote id count together.
 type Reservation struct {
 	Name      conf.At[string]            `yaml:"name"`
 	MAC       conf.List[conf.At[mac]]    `yaml:"mac"`
 	ClientID  conf.List[conf.At[octets]] `yaml:"client-id"`
+	DUID      conf.List[conf.At[octets]] `yaml:"duid"`
 	CircuitID conf.At[octets]            `yaml:"circuit-id"`
 	RemoteID  conf.At[octets]            `yaml:"remote-id"`
 	Address   conf.List[conf.At[ip]]     `yaml:"address"`
+	Prefix    conf.At[prefix]            `yaml:"prefix"`
 	Ignore    bool                       `yaml:"ignore"`
 	Gives     `yaml:",inline"`
 	conf.Pos

@@ -1,6 +1,7 @@
 package subnets
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 
@@ -20,7 +21,8 @@ type Policy struct {
 	spans    []span    // the addresses of pools, likewise
 	machines map[key]*reservation
 	classes  []*class
-	scope    *scope // of the whole site
+	classes6 []*class // the same for DHCPv6
+	scope    *scope   // of the whole site
 	rules    *policy.Policy
 
 	reservations int
@@ -32,6 +34,7 @@ type network struct {
 	subnets       []*subnet
 	pools         []*pool
 	authoritative bool
+	rapid         bool // a SOLICIT may be answered with a REPLY
 	scope         *scope
 	conf.Pos
 }
@@ -46,9 +49,10 @@ type subnet struct {
 	conf.Pos
 }
 
-// pool is addresses of a subnet that are lent to who may have them.
+// pool is addresses of a subnet that are lent to who may have them, or prefixes that are delegated from there.
 type pool struct {
 	subnet *subnet
+	length int           // of the prefixes; 0: addresses
 	ranges []lease.Range // without reserved addresses
 	lent   *lease.Pool
 	allow  permits // nothing in it: everybody
@@ -88,6 +92,7 @@ func (p *pool) takes(f *found) bool {
 type reservation struct {
 	name   string
 	addrs  []netip.Addr
+	prefix netip.Prefix // delegated to it; invalid: none
 	ignore bool
 	scope  *scope
 	conf.Pos
@@ -104,6 +109,7 @@ type keyKind uint8
 const (
 	byClientID keyKind = iota
 	byMAC
+	byDUID
 	byPort // circuit and remote id; one of them may be empty
 )
 
@@ -174,7 +180,7 @@ func (p *Policy) pool(a netip.Addr) *pool {
 // open are the pools of a network that a client may have an address of.
 func (n *network) open(f *found, v4 bool) (pools []*lease.Pool) {
 	for _, p := range n.pools {
-		if p.subnet.Addr().Is4() == v4 && p.takes(f) && (f.known || !p.subnet.denyUnknown) {
+		if p.subnet.Addr().Is4() == v4 && p.length == 0 && p.takes(f) && (f.known || !p.subnet.denyUnknown) {
 			pools = append(pools, p.lent)
 		}
 	}
@@ -184,7 +190,7 @@ func (n *network) open(f *found, v4 bool) (pools []*lease.Pool) {
 // size is how many addresses can be lent or are reserved.
 func (p *Policy) size() (n uint64) {
 	for _, s := range p.spans {
-		n = max(n, n+s.Size())
+		n += min(s.Size(), math.MaxUint64-n) // more than fit are told as so many
 	}
 	return n
 }

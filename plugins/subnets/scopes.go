@@ -37,6 +37,9 @@ func (c *compiler) define(list definitions) {
 		if err == nil {
 			_, err = c.options.Define(d.name, number, t)
 		}
+		if err == nil {
+			err = c.define6(d.name, number, t)
+		}
 		if err != nil {
 			c.problems.Add(d.Pos, "%v", err)
 		}
@@ -67,7 +70,7 @@ func (c *compiler) scope(kind policy.Kind, name string, at conf.Pos, around *sco
 			c.problems.Add(o.Pos, "%v", err)
 			continue
 		}
-		if remedy, own := ownOptions[d.Code]; own && d.Space() == c.options.Main() {
+		if remedy, own := c.ownOption(d); own {
 			if remedy == "" {
 				remedy = "remove it"
 			}
@@ -78,6 +81,9 @@ func (c *compiler) scope(kind policy.Kind, name string, at conf.Pos, around *sco
 	}
 	if l := g.LeaseTime; l != nil {
 		c.times(s, l)
+	}
+	if p := g.Preferred; p.V.Duration > 0 {
+		c.setServer(s, p.Pos, "preferred-lifetime", binary.BigEndian.AppendUint32(nil, uint32(p.V.Duration/time.Second)))
 	}
 	if a := g.NextServer; a.V.IsValid() {
 		c.setServer(s, a.Pos, "next-server", a.V.AsSlice())
@@ -147,19 +153,26 @@ func (c *compiler) class(w *Class) {
 		c.problems.Add(w.Name.Pos, "class %s is already there on line %d; choose another name", name, first.Pos.Line)
 	}
 	k := &class{Scope: *c.scope(policy.ClassScope, name, w.Pos, c.p.scope, &w.Gives)}
-	if w.When.V == "" {
+	if w.When.V == "" && w.When6.V == "" {
 		c.problems.AddAbsence(w.Pos, "class %s has no members; add a condition, like when: exists user-class", name)
-	} else {
-		var err error
-		if k.If, err = expr.Condition(w.When.Pos, w.When.V, expr.Words{Options: c.options}); err != nil {
-			var all conf.Problems
-			if errors.As(err, &all) {
-				for _, p := range all {
-					c.problems.Add(conf.Pos{File: p.File, Line: p.Line}, "when: %s", p.Text)
-				}
-			}
-		}
 	}
+	k.If = c.condition("when", w.When, c.options)
+	c.class6(k, w)
 	c.classes[name] = k
 	c.p.classes = append(c.p.classes, k)
+}
+
+// condition reads when a client is of a class; nil: never.
+func (c *compiler) condition(key string, w conf.At[string], options *option.Registry) *expr.Expr {
+	if w.V == "" {
+		return nil
+	}
+	cond, err := expr.Condition(w.Pos, w.V, expr.Words{Options: options})
+	var all conf.Problems
+	if errors.As(err, &all) {
+		for _, p := range all {
+			c.problems.Add(conf.Pos{File: p.File, Line: p.Line}, "%s: %s", key, p.Text)
+		}
+	}
+	return cond
 }

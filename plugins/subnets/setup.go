@@ -65,6 +65,13 @@ func (e Env) plugin() (plugins.Plugin, *sites) {
 			}
 			return s.Handle4, nil
 		},
+		Setup6: func(args ...string) (handler.Handler6, error) {
+			s, err := open(args)
+			if err != nil {
+				return nil, err
+			}
+			return s.Handle6, nil
+		},
 	}, all
 }
 

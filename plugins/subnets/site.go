@@ -24,6 +24,8 @@ type site struct {
 	warning throttle
 	pings   pinger
 	idle    bool // lends nothing
+
+	noServerID sync.Once
 }
 
 // openSite loads a file and the leases that it names.

@@ -73,6 +73,10 @@ func (p *prefix) UnmarshalText(b []byte) (err error) {
 type addrs struct{ lease.Range }
 
 func (r *addrs) UnmarshalText(b []byte) error {
+	if p, err := netip.ParsePrefix(string(b)); err == nil && p.Addr().Is6() && p == p.Masked() {
+		r.Range = lease.Addresses(p)
+		return nil
+	}
 	first, last, several := strings.Cut(string(b), "-")
 	if !several {
 		last = first
