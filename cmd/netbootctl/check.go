@@ -6,8 +6,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/coredhcp/coredhcp/config"
 	"github.com/coredhcp/coredhcp/logger"
 	flag "github.com/spf13/pflag"
 
@@ -129,6 +131,7 @@ func look(path string) (problems, warnings conf.Problems, err error) {
 				ps, ws := boot.Check(bootMap)
 				problems, warnings = append(problems, ps...), append(warnings, ws...)
 			}
+			warnings = append(warnings, checkPlaces(s, i, bootMap)...)
 			if s.Name == "server6" {
 				problems = append(problems, boot.Check6(bootMap, c.Interfaces6())...)
 			}
@@ -155,6 +158,33 @@ func checkSubnets(at conf.Pos, section string, args []string, seen map[string]bo
 	_, err = subnets.Load(path)
 	_ = errors.As(err, &problems) // it is nothing else
 	return problems
+}
+
+// checkPlaces looks at the words of a boot map that match what subnets found, in the chain whose i-th plugin has the map.
+func checkPlaces(s server.Section, i int, bootMap string) (warnings conf.Problems) {
+	words := boot.PlaceWords(bootMap)
+	at := slices.IndexFunc(s.Plugins[:i], func(p config.PluginConfig) bool { return p.Name == "subnets" && len(p.Args) == 1 })
+	if at < 0 {
+		for _, w := range words {
+			warnings.Add(w.Pos, "%s: %q matches nobody: no plugin subnets stands before boot in %s; add it, or remove the word", w.Word, w.Text, s.Name)
+		}
+		return warnings
+	}
+	policy, err := subnets.Load(s.Plugins[at].Args[0])
+	if err != nil {
+		return nil // which is told of the file
+	}
+	networks, classes := policy.Names()
+	for _, w := range words {
+		known := networks
+		if w.Word == "class" {
+			known = classes
+		}
+		if !w.MatchesAny(known) {
+			warnings.Add(w.Pos, "%s: %q matches nobody: %s has no such %s; %s", w.Word, w.Text, s.Plugins[at].Args[0], w.Word, conf.Suggest(w.Text, known))
+		}
+	}
+	return warnings
 }
 
 // placesOfBoot looks at each place of the plugin boot, by the mode of its map.

@@ -27,6 +27,9 @@ type Client struct {
 	Relay       string   `json:"relay,omitempty"`
 	CircuitID   string   `json:"circuit_id,omitempty"`
 	RemoteID    string   `json:"remote_id,omitempty"`
+	Network     string   `json:"network,omitempty"` // that the plugin subnets found it in
+	Subnet      string   `json:"subnet,omitempty"`
+	Classes     []string `json:"classes,omitempty"`
 }
 
 // readClient is the client of a request that may be none.
@@ -51,6 +54,7 @@ func clientOf(c *netboot.Client) Client {
 	out := Client{
 		MAC: c.MAC.String(), UUID: c.UUID.String(), Firmware: c.Firmware.String(), VendorClass: printable(c.VendorClass),
 		Hostname: printable(c.Hostname), CircuitID: printable(c.Relay.CircuitID), RemoteID: printable(c.Relay.RemoteID),
+		Network: c.Place.Network, Subnet: c.Place.Subnet, Classes: c.Place.Classes,
 	}
 	if c.ArchBy != netboot.ArchNotTold {
 		out.Arch, out.ArchBy = boot.ArchText(c.Arch), c.ArchBy.String()

@@ -68,7 +68,7 @@ func (x *Explanation) client(t *table) {
 		{"mac", c.MAC}, {"uuid", c.UUID}, {"arch", strings.TrimSuffix(c.Arch+", by "+c.ArchBy, ", by ")}, {"firmware", c.Firmware},
 		{"features", strings.Join(c.Features, ", ")}, {"user-class", strings.Join(c.UserClasses, ", ")},
 		{"vendor-class", c.VendorClass}, {"hostname", c.Hostname}, {"relay", c.Relay}, {"circuit-id", c.CircuitID},
-		{"remote-id", c.RemoteID},
+		{"remote-id", c.RemoteID}, {"network", c.Network}, {"subnet", c.Subnet}, {"class", strings.Join(c.Classes, ", ")},
 	} {
 		if f.value != "" {
 			t.row(f.name, f.value)

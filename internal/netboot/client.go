@@ -52,6 +52,8 @@ type Client struct {
 	VendorClass string   // without trailing NULs
 	Hostname    string
 	Relay       Relay
+	// Place is where a plugin that lends addresses found the client; the zero value: there is none.
+	Place Place
 	// Item is what the client chose from a PXE boot menu; the zero value: it did not choose.
 	Item BootItem
 

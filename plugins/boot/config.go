@@ -42,6 +42,8 @@ type Match struct {
 	UUID        conf.List[conf.At[netboot.UUID]] `yaml:"uuid"`
 	Hostname    conf.List[pattern]               `yaml:"hostname"`
 	Relay       *RelayMatch                      `yaml:"relay"`
+	Subnet      conf.List[pattern]               `yaml:"subnet"`
+	Class       conf.List[pattern]               `yaml:"class"`
 	Not         conf.List[Match]                 `yaml:"not"`
 	Any         conf.List[Match]                 `yaml:"any"`
 }
@@ -84,7 +86,7 @@ func (g *Give) given() bool {
 func (m *Match) empty() bool {
 	return len(m.Arch) == 0 && m.IPXE == nil && len(m.Features) == 0 && len(m.Lacks) == 0 && len(m.Firmware) == 0 &&
 		len(m.UserClass) == 0 && len(m.VendorClass) == 0 && len(m.MAC) == 0 && len(m.UUID) == 0 &&
-		len(m.Hostname) == 0 && m.Relay == nil && len(m.Not) == 0 && len(m.Any) == 0
+		len(m.Hostname) == 0 && m.Relay == nil && len(m.Subnet) == 0 && len(m.Class) == 0 && len(m.Not) == 0 && len(m.Any) == 0
 }
 
 // asksForIPXE tells a rule that hands iPXE to iPXE on purpose: to a build that lacks a feature, or to one that an

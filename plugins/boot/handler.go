@@ -50,6 +50,7 @@ func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 	}
 	r := request.Of(req)
 	c.Local = local(r, netboot.Server4(resp))
+	c.Place, _ = request.Left[netboot.Place](r)
 	c.IP = addr(resp.YourIPAddr.To4())
 	if !c.IP.IsValid() || c.IP.IsUnspecified() {
 		c.IP = addr(req.ClientIPAddr.To4())
@@ -110,6 +111,7 @@ func (h *chain) Handle6(req, resp dhcpv6.DHCPv6) (dhcpv6.DHCPv6, bool) {
 		return resp, false
 	}
 	c.Local = now.local6
+	c.Place, _ = request.Left[netboot.Place](request.Of(req))
 	if source := request.Of(req).Source(); source.IsGlobalUnicast() {
 		c.Local = source
 	}

@@ -49,7 +49,7 @@ type identity struct {
 
 // playedBy gives c what is the identity's own.
 func (i *identity) playedBy(c *netboot.Client) {
-	c.MAC, c.UUID, c.Hostname, c.Relay = i.MAC, i.UUID, i.Hostname, i.Relay
+	c.MAC, c.UUID, c.Hostname, c.Relay, c.Place = i.MAC, i.UUID, i.Hostname, i.Relay, i.Place
 	if len(i.UserClasses) > 0 {
 		c.UserClasses = i.UserClasses
 	}
@@ -95,7 +95,7 @@ const maxAlike = 1000
 
 // identities are clients that the identifying words of m are true for, on top of c: one for each value of its lists.
 func (m *Match) identities(c netboot.Client) (all []netboot.Client) {
-	n := max(len(m.MAC), len(m.UUID), len(m.Hostname), len(m.UserClass), len(m.VendorClass), 1)
+	n := max(len(m.MAC), len(m.UUID), len(m.Hostname), len(m.UserClass), len(m.VendorClass), len(m.Subnet), len(m.Class), 1)
 	if m.Relay != nil {
 		n = max(n, len(m.Relay.From), len(m.Relay.CircuitID), len(m.Relay.RemoteID))
 	}
@@ -118,6 +118,10 @@ func (m *Match) identities(c netboot.Client) (all []netboot.Client) {
 		c.Hostname = example(m.Hostname, i, c.Hostname)
 		if text := example(m.UserClass, i, ""); text != "" {
 			c.UserClasses = []string{text}
+		}
+		c.Place.Network = example(m.Subnet, i, c.Place.Network)
+		if text := example(m.Class, i, ""); text != "" {
+			c.Place.Classes = []string{text}
 		}
 		c.VendorClass = example(m.VendorClass, i, c.VendorClass)
 		if r := m.Relay; r != nil {

@@ -65,6 +65,18 @@ func (c *compiler) match(m *Match) (out match) {
 			return c.Hostname != "" && anyMatches(set, strings.ToLower(c.Hostname))
 		})
 	}
+	if len(m.Subnet) > 0 {
+		set := m.Subnet
+		add(ReasonSubnet, func(c *netboot.Client) bool {
+			return c.Place.Network != "" && (anyMatches(set, c.Place.Network) || anyMatches(set, c.Place.Subnet))
+		})
+	}
+	if len(m.Class) > 0 {
+		set := m.Class
+		add(ReasonClass, func(c *netboot.Client) bool {
+			return slices.ContainsFunc(c.Place.Classes, func(class string) bool { return anyMatches(set, class) })
+		})
+	}
 	if m.Relay != nil {
 		if len(m.Relay.From) == 0 && len(m.Relay.CircuitID) == 0 && len(m.Relay.RemoteID) == 0 {
 			c.problems.AddAbsence(m.Relay.Pos, "relay matches nothing; add from, circuit-id or remote-id")

@@ -100,7 +100,7 @@ func unsayable(m *Match, g *Give) string {
 		used bool
 	}{
 		{"features", len(m.Features) > 0}, {"lacks", len(m.Lacks) > 0}, {"uuid", len(m.UUID) > 0},
-		{"hostname", len(m.Hostname) > 0}, {"relay", m.Relay != nil}, {"not", len(m.Not) > 0}, {"any", len(m.Any) > 0},
+		{"hostname", len(m.Hostname) > 0}, {"relay", m.Relay != nil}, {"subnet", len(m.Subnet) > 0}, {"class", len(m.Class) > 0}, {"not", len(m.Not) > 0}, {"any", len(m.Any) > 0},
 	} {
 		if w.used {
 			return "Microsoft DHCP cannot match by " + w.word

@@ -185,6 +185,8 @@ const (
 	ReasonUUID
 	ReasonHostname
 	ReasonRelay
+	ReasonSubnet
+	ReasonClass
 	ReasonNot
 	ReasonAny
 	ReasonLoop
@@ -203,7 +205,7 @@ const (
 var reasonTexts = [...]string{
 	"", "arch does not match", "ipxe does not match", "an iPXE feature is missing", "no iPXE feature is missing",
 	"firmware does not match", "user-class does not match", "vendor-class does not match", "mac does not match",
-	"uuid does not match", "hostname does not match", "relay does not match", "a not matches", "no any matches",
+	"uuid does not match", "hostname does not match", "relay does not match", "subnet does not match", "class does not match", "a not matches", "no any matches",
 	"iPXE is not handed iPXE again", "only iPXE runs an iPXE script", "this firmware cannot fetch such a URL",
 	"this iPXE was built without that protocol", "HTTP firmware needs the map's http: base",
 	"no server address is known: put server_id before boot, or give server:",

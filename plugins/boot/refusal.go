@@ -119,6 +119,10 @@ func sent(word Reason, c *netboot.Client) string {
 			return "told none"
 		}
 		return "has " + c.UUID.String()
+	case ReasonSubnet:
+		return "is in " + texted(c.Place.Network, c.Place.Subnet)
+	case ReasonClass:
+		return "is in " + texted(c.Place.Classes...)
 	case ReasonRelay:
 		if !c.Relay.Addr.IsValid() && c.Relay.CircuitID == "" && c.Relay.RemoteID == "" {
 			return "came through none"

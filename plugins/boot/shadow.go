@@ -23,6 +23,8 @@ func takesAllOf(early, late *Rule) bool {
 		covers(early.UserClass, late.UserClass, coversPattern) &&
 		covers(early.VendorClass, late.VendorClass, coversPattern) &&
 		covers(lower(early.Hostname), lower(late.Hostname), coversPattern) &&
+		covers(early.Subnet, late.Subnet, coversPattern) &&
+		covers(early.Class, late.Class, coversPattern) &&
 		covers(early.MAC, late.MAC, func(e, l macPattern) bool { return bytes.HasPrefix(l.prefix, e.prefix) }) &&
 		covers(early.UUID, late.UUID, func(e, l conf.At[netboot.UUID]) bool { return e.V == l.V }) &&
 		usableAs(early, late)

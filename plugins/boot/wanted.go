@@ -42,6 +42,10 @@ func (m *Match) words(word Reason) string {
 		return some(each(m.Hostname, patternText))
 	case ReasonRelay:
 		return m.Relay.text()
+	case ReasonSubnet:
+		return some(each(m.Subnet, patternText))
+	case ReasonClass:
+		return some(each(m.Class, patternText))
 	case ReasonNot:
 		return "none of " + all(m.Not)
 	case ReasonAny:
@@ -63,7 +67,8 @@ func (m *Match) text() string {
 		{"lacks", ReasonLacks, len(m.Lacks) > 0}, {"user-class", ReasonUserClass, len(m.UserClass) > 0},
 		{"vendor-class", ReasonVendorClass, len(m.VendorClass) > 0}, {"mac", ReasonMAC, len(m.MAC) > 0},
 		{"uuid", ReasonUUID, len(m.UUID) > 0}, {"hostname", ReasonHostname, len(m.Hostname) > 0},
-		{"relay", ReasonRelay, m.Relay != nil}, {"not", ReasonNot, len(m.Not) > 0}, {"any", ReasonAny, len(m.Any) > 0},
+		{"relay", ReasonRelay, m.Relay != nil}, {"subnet", ReasonSubnet, len(m.Subnet) > 0},
+		{"class", ReasonClass, len(m.Class) > 0}, {"not", ReasonNot, len(m.Not) > 0}, {"any", ReasonAny, len(m.Any) > 0},
 	} {
 		if w.given {
 			out = append(out, w.name+": "+m.words(w.word))

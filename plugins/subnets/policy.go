@@ -217,3 +217,17 @@ func (p *Policy) bind(b *lease.Book) error {
 	}
 	return nil
 }
+
+// Names are what rules of other plugins can match: the networks by name and by subnet, and the classes.
+func (p *Policy) Names() (networks, classes []string) {
+	for _, n := range p.networks {
+		networks = append(networks, n.name)
+	}
+	for _, s := range p.subnets {
+		networks = append(networks, s.Prefix.String())
+	}
+	for _, c := range p.classes {
+		classes = append(classes, c.Name)
+	}
+	return networks, classes
+}
