@@ -49,8 +49,8 @@ type step struct {
 	Reply *replied
 }
 
-// ours are the differences that are meant: by file, step and field what we answer, and why.
-var ours = map[string]struct{ want, why string }{
+// meant are the differences on purpose: by file, step and field what we answer, and why.
+var meant = map[string]struct{ want, why string }{
 	"06-nak-default: selecting-other-server":       {"silence", "a REQUEST for another server is not ours (RFC 2131 section 4.3.2)"},
 	"06-nak-authoritative: selecting-other-server": {"silence", "likewise"},
 	"04b-nouid-then-uid: b-offer":                  {"10.1.1.101", "by identity: client-id, who sends one and who sends none are two"},
@@ -91,7 +91,7 @@ func TestWhatDhcpdAnswers(t *testing.T) {
 				at := name + ": " + s.Name
 				got := l.sendsAsWritten(s.Send, replies)
 				replies[s.Name] = got
-				if d, known := ours[at]; known {
+				if d, known := meant[at]; known {
 					used[at] = true
 					if was := got.brief(); was != d.want {
 						t.Errorf("%s: %s, want %s: %s", at, was, d.want, d.why)
@@ -104,7 +104,7 @@ func TestWhatDhcpdAnswers(t *testing.T) {
 			}
 		})
 	}
-	for at := range ours {
+	for at := range meant {
 		if !used[at] {
 			t.Errorf("%s: there is no such step", at)
 		}

@@ -8,7 +8,8 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/coredhcp-netboot/suite/internal/lease"
-	"github.com/coredhcp-netboot/suite/internal/lease/journal"
+	"github.com/coredhcp-netboot/suite/internal/lease/hook"
+	"github.com/coredhcp-netboot/suite/internal/lease/store"
 	"github.com/coredhcp-netboot/suite/internal/lend"
 	"github.com/coredhcp-netboot/suite/internal/live"
 )
@@ -17,7 +18,7 @@ import (
 type site struct {
 	path    string
 	book    *lease.Book
-	dir     *journal.Dir
+	store   *store.Store
 	policy  *live.Value[Policy]
 	log     *logrus.Entry
 	counts  *lend.Counts
@@ -38,15 +39,14 @@ func (e *Env) openSite(path string, metrics *lend.Metrics) (*site, error) {
 	if e.Leases != "" {
 		p.dir, s.pings = e.Leases, noPings{}
 	}
-	clock := e.Clock
-	if clock == nil {
-		if clock, err = lease.HostClock(); err != nil {
-			return nil, err
-		}
-	}
-	if s.book, s.dir, err = lend.Open(p.dir, clock, s.counts, e.Log); err != nil {
+	s.store, err = store.Open(store.Config{
+		Dir: p.dir, Clock: e.Clock, Log: e.Log, Counts: hook.NewCounts(nil),
+		Event: s.counts.Event, Wrote: s.counts.Wrote, Failed: s.counts.Failed,
+	})
+	if err != nil {
 		return nil, err
 	}
+	s.book = s.store.Book
 	if err := p.bind(s.book); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -81,7 +81,7 @@ func (s *site) loaded(p *Policy) {
 }
 
 // close ends the use of the leases.
-func (s *site) close() error { return errors.Join(s.book.Close(), s.dir.Close()) }
+func (s *site) close() error { return s.store.Close() }
 
 // sites are the files at work, by their names as the configuration has them.
 type sites struct {
