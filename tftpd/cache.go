@@ -28,6 +28,8 @@ type generation struct {
 	text              bool  // converted to netascii
 }
 
+func (g generation) lastChange() time.Time { return time.Unix(0, max(g.modified, g.changed)) }
+
 // cache shares open files and their bytes between the transfers of one generation: a thousand machines that fetch the
 // same loader take one descriptor at most, and one copy.
 type cache struct {
@@ -98,7 +100,7 @@ func (k *cache) enter(c *content, info fs.FileInfo, text bool) (known *content, 
 // prepare decides where the bytes are, and brings them there.
 func (k *cache) prepare(c *content, text bool) error {
 	shared := c.key != generation{}
-	old := shared && k.now().Sub(time.Unix(0, max(c.key.modified, c.key.changed))) >= settled
+	old := shared && k.now().Sub(c.key.lastChange()) >= settled
 	switch {
 	case text && !k.reserve(c, 2*c.size): // when every character is a line feed
 		return errMuchText

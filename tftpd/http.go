@@ -24,11 +24,13 @@ type HTTP struct {
 	protocol string // "http" or "https"
 	listener net.Listener
 	ready    chan struct{}
+	tags     tags
 }
 
 // NewHTTP returns a service for l, which Run closes.
 func NewHTTP(l net.Listener, c Config) *HTTP {
-	return &HTTP{Config: c.withDefaults(), protocol: "http", listener: l, ready: make(chan struct{})}
+	c = c.withDefaults()
+	return &HTTP{Config: c, protocol: "http", listener: l, ready: make(chan struct{}), tags: tags{now: c.Now}}
 }
 
 // String is "http" or "https", and the address.
@@ -136,12 +138,16 @@ func (h *HTTP) answer(w *response, r *http.Request, tr *transfer) {
 		refuse(w, tr, err)
 		return
 	}
-	w.Header().Set("Content-Type", contentType(name))
-	w.Header().Set("Etag", etag(info))
+	tag := ""
 	if mine, ok := f.(perMachine); ok {
-		w.Header().Set("Etag", mine.ETag())
+		tag = mine.ETag()
 		w.Header().Set("Cache-Control", "no-store") // the next machine may ask by the same name
+	} else if tag, err = h.tags.of(f, info); err != nil {
+		refuse(w, tr, err)
+		return
 	}
+	w.Header().Set("Etag", tag)
+	w.Header().Set("Content-Type", contentType(name))
 	http.ServeContent(w, r, name, info.ModTime(), f)
 	tr.result, tr.cause = w.judge(r.Method)
 }
@@ -165,8 +171,8 @@ func refuse(w http.ResponseWriter, tr *transfer, err error) {
 	}
 }
 
-// etag is strong (RFC 9110 section 8.8.3): a file that is replaced has another inode, one written in place another
-// time or size. EDK2 resumes a broken download only if the tag is still the same.
+// etag tells a file by its state. It is strong (RFC 9110 section 8.8.3): a file that is replaced has another inode, one
+// written in place another time or size. EDK2 resumes a broken download only if the tag is still the same.
 func etag(info fs.FileInfo) string {
 	var inode uint64
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {

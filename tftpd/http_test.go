@@ -88,6 +88,47 @@ func TestABrokenDownloadIsResumedOnlyIfTheFileIsTheSame(t *testing.T) {
 	wants(t, resume("If-Range: "+tag), "HTTP/1.1 200 OK", "application/efi", other)
 }
 
+func TestAFileIsKnownByItsContentAndNotByItsPlace(t *testing.T) {
+	content := random(1_000_000)
+	var seen []string
+	for range 2 { // two servers, or one that was restored
+		l := newLab(t)
+		l.has("x.efi", content)
+		l.has("copy/x.efi", content)
+		long := time.Now().Add(-time.Hour)
+		must(t, os.Chtimes(filepath.Join(l.root, "copy/x.efi"), long, long))
+		b := visit(t, l.http("127.0.0.1:0"))
+		for _, name := range []string{"/x.efi", "/copy/x.efi"} {
+			seen = append(seen, b.asks("HEAD "+name+" HTTP/1.1", "Host: h").header.Get("Etag"))
+		}
+	}
+	for _, tag := range seen {
+		if tag != seen[0] || len(tag) != 26 {
+			t.Errorf("tags of one content: %v", seen)
+		}
+	}
+	l := newLab(t)
+	l.has("x.efi", content)
+	b := visit(t, l.http("127.0.0.1:0"))
+	changed := bytes.Clone(content)
+	changed[len(changed)-1]++
+	before := b.gets("/x.efi").header.Get("Etag")
+	l.has("x.efi", changed) // in place, of the same size, within the grain of its time
+	if after := b.gets("/x.efi").header.Get("Etag"); before != seen[0] || after == before {
+		t.Errorf("a changed file has the tag %s after %s", after, before)
+	}
+}
+
+func TestALargeFileIsKnownByItsStateAndNotRead(t *testing.T) {
+	l := newLab(t)
+	l.sparse("big.iso", 64<<30)
+	b := visit(t, l.http("127.0.0.1:0"))
+	first := b.asks("HEAD /big.iso HTTP/1.1", "Host: h").header.Get("Etag")
+	if second := b.asks("HEAD /big.iso HTTP/1.1", "Host: h").header.Get("Etag"); first != second || first == "" {
+		t.Errorf("tags %s and %s", first, second)
+	}
+}
+
 func TestEachRequestIsOneLogLineAndOneCount(t *testing.T) {
 	for _, c := range []struct {
 		request, file, result string
