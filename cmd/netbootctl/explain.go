@@ -13,6 +13,7 @@ import (
 	"github.com/coredhcp-netboot/suite/internal/conf"
 	"github.com/coredhcp-netboot/suite/internal/daemon"
 	"github.com/coredhcp-netboot/suite/internal/explain"
+	"github.com/coredhcp-netboot/suite/internal/firmware"
 )
 
 const explainUsage = `netbootctl explain tells what a machine would be answered, and why: the rule of the map that decides, each rule before it
@@ -29,6 +30,7 @@ Examples:
   netbootctl explain --arch bios --features tftp,dns              a card's iPXE without HTTP
   netbootctl explain --arch uefi-x64 --firmware http --v6         UEFI HTTP boot by DHCPv6
   netbootctl explain --arch bios --relay 10.9.0.1 --circuit-id eth0
+  netbootctl explain --arch uefi-x64 --port 4011                  what UEFI asks next beside another DHCP server
   netbootctl explain --hex 0101060011223344...                    the UDP payload of a request; - or a file's name too
   tcpdump -i eth1 -w boot.pcap port 67 or port 547; netbootctl explain --pcap boot.pcap
   netbootctl explain --against boot.yml.old                       what changes between two maps, for whom
@@ -41,6 +43,7 @@ be read. Flags:
 // explainFlags is what the verb explain is asked.
 type explainFlags struct {
 	config, hex, pcap, against string
+	port                       uint16
 	asJSON                     bool
 	machine                    machineFlags
 }
@@ -51,6 +54,7 @@ func explainVerb(args []string, in io.Reader, out, beside io.Writer) error {
 	fs.SetNormalizeFunc(daemon.FlagName)
 	fs.StringVarP(&f.config, "config", "c", "", "configuration file (default: where netboot-dhcpd looks)")
 	f.machine.add(fs)
+	fs.Uint16Var(&f.port, "port", 67, "port of DHCPv4 that it asks; 4011 is where UEFI asks for its file beside another DHCP server")
 	fs.StringVar(&f.hex, "hex", "", "the request's UDP payload: hex digits, a file of hex digits or bytes, or - for standard input")
 	fs.StringVar(&f.pcap, "pcap", "", "answer each request of this capture (pcap or pcapng; - for standard input)")
 	fs.StringVar(&f.against, "against", "", "tell only what changes against this older boot map")
@@ -70,12 +74,15 @@ func explainVerb(args []string, in io.Reader, out, beside io.Writer) error {
 		return err
 	}
 	p := printer{out: out, asJSON: f.asJSON, style: explain.Style{Colour: colourful(out)}}
+	if f.port != 67 && f.port != explain.PortPXE || f.port == explain.PortPXE && f.machine.v6 {
+		return fmt.Errorf("--port %d is none of such a request: DHCPv4 comes to 67 or 4011, and DHCPv6 to its own; correct it", f.port)
+	}
 	q, err := f.question(in, described)
 	if err != nil {
 		return err
 	}
 	defer q.close()
-	if q.request != nil && f.hex == "" && f.machine.arch+f.machine.firmware+f.machine.vendorClass == "" {
+	if q.machine != nil && f.machine.arch+f.machine.firmware+f.machine.vendorClass == "" {
 		fmt.Fprintln(beside, "netbootctl: without --arch this is an operating system, which boots nothing; give --arch, such as --arch uefi-x64, for a machine's firmware")
 	}
 	ask := p.answers
@@ -96,13 +103,16 @@ func explainVerb(args []string, in io.Reader, out, beside io.Writer) error {
 
 // question is what is asked: one request, or a capture's; neither: every kind of machine.
 type question struct {
-	request []byte
+	request []byte // as it was sent
+	machine *firmware.Machine
+	port    uint16
 	capture *os.File
 	stdin   io.Reader
 }
 
 // question reads what the flags name, before the working directory changes.
 func (f *explainFlags) question(in io.Reader, described string) (q question, err error) {
+	q.port = f.port
 	switch {
 	case f.pcap == "-":
 		q.stdin = in
@@ -111,9 +121,22 @@ func (f *explainFlags) question(in io.Reader, described string) (q question, err
 	case f.hex != "":
 		q.request, err = readPacket(f.hex, in)
 	case described != "" || f.against == "":
-		q.request, err = f.machine.request()
+		var m firmware.Machine
+		m, err = f.machine.machine()
+		q.machine = &m
 	}
 	return q, err
+}
+
+// of is the request as it is sent to this server.
+func (q question) of(s *explain.Server) []byte {
+	switch {
+	case q.machine == nil:
+		return q.request
+	case q.port == explain.PortPXE:
+		return s.AskPXE(*q.machine)
+	}
+	return q.machine.Request()
 }
 
 func (q question) pcap() io.Reader {
@@ -161,7 +184,7 @@ func (p printer) answers(path string, q question) (err error) {
 		}
 		return p.print(&replay)
 	}
-	x := s.Explain(q.request)
+	x := s.ExplainAt(q.of(s), q.port)
 	return p.print(&x)
 }
 
@@ -174,8 +197,8 @@ func (p printer) changes(path, against string, q question) error {
 	switch {
 	case q.pcap() != nil:
 		changes, err = explain.CompareCapture(path, old, q.pcap())
-	case q.request != nil:
-		changes, err = explain.CompareRequest(path, old, q.request)
+	case q.request != nil || q.machine != nil:
+		changes, err = explain.CompareRequest(path, old, q.of, q.port)
 	default:
 		changes, err = explain.CompareAll(path, old)
 	}

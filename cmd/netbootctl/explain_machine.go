@@ -71,15 +71,6 @@ func (m *machineFlags) given(fs *flag.FlagSet) string {
 	return strings.Join(names, " ")
 }
 
-// request is what the machine sends.
-func (m *machineFlags) request() ([]byte, error) {
-	out, err := m.machine()
-	if err != nil {
-		return nil, err
-	}
-	return out.Request(), nil
-}
-
 // machine is the machine that the flags describe. Every wrong one is told.
 func (m *machineFlags) machine() (firmware.Machine, error) {
 	out := firmware.Machine{V6: m.v6, UserClass: m.userClass, VendorClass: m.vendorClass, Hostname: m.hostname, Arch: netboot.ArchUnknown}

@@ -281,6 +281,19 @@ func TestExplainHelpNamesEveryWayToAsk(t *testing.T) {
 	}
 }
 
+func TestPortsThatNoRequestComesToAreRefused(t *testing.T) {
+	inTestdata(t)
+	for _, args := range []string{"--arch bios --port 68", "--arch uefi-x64 --port 4011 --v6"} {
+		if _, err := explains(t, nil, strings.Fields(args)...); err == nil || !strings.Contains(err.Error(), "is none of such a request") {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+	got, err := explains(t, nil, "--arch", "uefi-x64", "--port", "4011")
+	if want := `no reply: the configuration does not listen on port 4011; a map with mode: proxy wants listen: ["%eth1", "%eth1:4011"]`; err != nil || !strings.Contains(got, want) {
+		t.Errorf("%v\n%s", err, got)
+	}
+}
+
 func TestExplainWithoutAnArchitectureSaysWhatItIsMissing(t *testing.T) {
 	inTestdata(t)
 	for args, hinted := range map[string]bool{"": true, "--mac 52:54:00:aa:bb:01": true, "--arch bios": false, "--firmware none": false, "--vendor-class udhcp": false} {

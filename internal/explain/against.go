@@ -71,10 +71,10 @@ func compare(path, old string, ask func(*comparison) error) (changes Changes, er
 	return c.changes, err
 }
 
-// CompareRequest compares what one request is answered.
-func CompareRequest(path, old string, request []byte) (Changes, error) {
+// CompareRequest compares what one request to this port is answered: the one that request makes for a server.
+func CompareRequest(path, old string, request func(*Server) []byte, port uint16) (Changes, error) {
 	return compare(path, old, func(c *comparison) error {
-		c.ask(request, "", "")
+		c.ask(request(c.now), port, "", "")
 		return nil
 	})
 }
@@ -82,8 +82,8 @@ func CompareRequest(path, old string, request []byte) (Changes, error) {
 // CompareCapture compares what each request of a capture is answered.
 func CompareCapture(path, old string, r io.Reader) (Changes, error) {
 	return compare(path, old, func(c *comparison) error {
-		err := eachRequest(r, func(_ time.Time, request []byte) error {
-			c.ask(request, "", "")
+		err := eachRequest(r, func(_ time.Time, request []byte, port uint16) error {
+			c.ask(request, port, "", "")
 			return nil
 		})
 		if errors.Is(err, capture.ErrCut) {
@@ -99,16 +99,16 @@ func CompareCapture(path, old string, r io.Reader) (Changes, error) {
 
 // ask compares one request. who names its client; empty: by what the request tells. One who differs from the plain kind
 // of machine in a way that does not matter is not listed beside it.
-func (c *comparison) ask(request []byte, plain, who string) {
+func (c *comparison) ask(request []byte, port uint16, plain, who string) {
 	c.changes.Asked++
-	request = c.now.asOwn(request)
-	if c.old.raw(request) == c.now.raw(request) {
+	request = c.now.asOwn(request, port)
+	if c.old.raw(request, port) == c.now.raw(request, port) {
 		return
 	}
 	c.changes.Changed++
-	before, after := c.old.Explain(request), c.now.Explain(request)
+	before, after := c.old.ExplainAt(request, port), c.now.ExplainAt(request, port)
 	if who == "" {
-		who = after.Client.name() + " " + after.Type + " " + after.Client.machine()
+		who = after.Client.name() + " " + after.kind() + " " + after.Client.machine()
 	}
 	change := Change{Old: before.side(), New: after.side(), Fields: diffs(before.Reply, after.Reply)}
 	key := fmt.Sprint(change)
@@ -125,12 +125,14 @@ func (c *comparison) ask(request []byte, plain, who string) {
 }
 
 // raw is the reply to a request as it would be sent, empty where there is none.
-func (s *Server) raw(request []byte) string {
-	answer := s.chain.Answer6
-	if packet.IsV4(request) {
-		answer = s.chain.Answer4
+func (s *Server) raw(request []byte, port uint16) string {
+	var reply []byte
+	switch {
+	case !packet.IsV4(request):
+		reply, _ = s.chain.Answer6(request, nil)
+	case s.config.Server4 != nil && s.hears(port):
+		reply, _ = s.chain.AnswerFrom4(request, s.facts(port), nil)
 	}
-	reply, _ := answer(request, nil)
 	return string(reply)
 }
 

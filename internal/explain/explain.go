@@ -4,7 +4,6 @@ package explain
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -154,7 +153,8 @@ func (h becauseHook) Fire(e *logrus.Entry) error {
 
 // Explanation is what a configuration says to one request.
 type Explanation struct {
-	Type    string         `json:"type"` // of the request: DISCOVER
+	Type    string         `json:"type"`           // of the request: DISCOVER
+	Port    uint16         `json:"port,omitempty"` // that it comes to, if it is 4011
 	Client  Client         `json:"client"`
 	Request []packet.Field `json:"request"`
 	// Considered are the entries of the map that did not answer, in their order.
@@ -195,8 +195,11 @@ type Dropped struct {
 	Why    string `json:"why"` // what it logged
 }
 
-// Explain asks the configuration.
-func (s *Server) Explain(request []byte) Explanation {
+// Explain asks the configuration by the usual port, 67 or 547.
+func (s *Server) Explain(request []byte) Explanation { return s.ExplainAt(request, 67) }
+
+// ExplainAt asks the configuration by this port of DHCPv4, 67 or PortPXE; DHCPv6 has one only.
+func (s *Server) ExplainAt(request []byte, port uint16) Explanation {
 	s.decisions, s.log = nil, nil
 	x := Explanation{Type: packet.Type(request), Notes: slices.Clone(s.Notes), Considered: []Entry{}}
 	x.Client = readClient(request)
@@ -210,10 +213,20 @@ func (s *Server) Explain(request []byte) Explanation {
 	family, answer := "server6", s.chain.Answer6
 	served := s.config.Server6 != nil
 	if packet.IsV4(request) {
-		family, answer, served = "server4", s.chain.Answer4, s.config.Server4 != nil
+		family, served = "server4", s.config.Server4 != nil
+		if port == PortPXE {
+			x.Port = port
+		}
+		answer = func(request []byte, heard server.Step) ([]byte, error) {
+			return s.chain.AnswerFrom4(request, s.facts(port), heard)
+		}
 	}
-	if !served {
+	switch {
+	case !served:
 		x.Outcome = "no reply: the configuration has no " + family
+		return x
+	case family == "server4" && !s.hears(port):
+		x.Outcome = "no reply: the configuration does not listen on port 4011; a map with mode: proxy wants listen: [\"%eth1\", \"%eth1:4011\"]"
 		return x
 	}
 	var w writers
@@ -228,6 +241,9 @@ func (s *Server) Explain(request []byte) Explanation {
 		x.Reply = w.reply(reply)
 	}
 	s.decided(&x)
+	if n := len(s.decisions); n > 0 && reply != nil && packet.IsV4(request) && askedAgain(s.decisions[n-1], reply) {
+		x.Notes = append(x.Notes, "such firmware is told its file when it asks port 4011: add --port 4011 to see that")
+	}
 	return x
 }
 
@@ -242,6 +258,9 @@ func (s *Server) decided(x *Explanation) {
 		}
 		if d.Answer.Because != "" {
 			x.Decides = &Entry{s.place(d.Answer.Because), gives(d)}
+		}
+		if !c.V6 && d.Policy.Mode == netboot.ModeProxy && s.identifier() == local4 {
+			x.Notes = append(x.Notes, local4.String()+" stands for this server's own address, which is that of the interface where the request comes in")
 		}
 		if c.V6 && d.Policy.NeedsLocal6() && d.Answer.Server == local6 {
 			x.Notes = append(x.Notes, local6.String()+" stands for this server's own address, which the map leaves to be found on the host that serves")
@@ -261,45 +280,6 @@ func (s *Server) decided(x *Explanation) {
 	default:
 		x.Outcome = "no boot answer: no rule matches"
 	}
-}
-
-// hosts tells of the machines that have an entry of their own, where this is none of them.
-func (s *Server) hosts(x *Explanation, d boot.Decision, c *netboot.Client) {
-	_, hosts := d.Policy.Entries()
-	if hosts == 0 || !c.Boots() || len(d.Policy.HostEntries(c)) > 0 {
-		return
-	}
-	var ids []string
-	if c.MAC.Known() {
-		ids = append(ids, "mac "+c.MAC.String())
-	}
-	if c.UUID.Known() {
-		ids = append(ids, "uuid "+c.UUID.String())
-	}
-	why := "none is of this client, which told neither mac nor uuid"
-	if len(ids) > 0 {
-		why = "none has " + strings.Join(ids, " or ")
-	}
-	x.Considered = append(x.Considered, Entry{fmt.Sprintf("hosts (%d)", hosts), why})
-}
-
-// gives is an answer in a line.
-func gives(d boot.Decision) string {
-	a := d.Answer
-	if !d.Answered {
-		return "ignore: no boot answer"
-	}
-	text := "no file"
-	if a.File != "" {
-		text = printable(a.File)
-	}
-	if a.Server.IsValid() && !strings.Contains(a.File, "://") {
-		text += " from " + a.Server.String()
-	}
-	if a.Profile == netboot.ProfileRaspberryPi {
-		text += ", with what a Raspberry Pi wants"
-	}
-	return text
 }
 
 // place is a place of a file in the configuration's directory as the caller would write it.

@@ -59,10 +59,12 @@ func FuzzExplainTakesAnyPacket(f *testing.F) {
 	}
 	s := opened(f)
 	f.Fuzz(func(t *testing.T, request []byte) {
-		x := s.Explain(request)
-		var out bytes.Buffer
-		if err := x.Print(&out, explain.Style{}); err != nil || !harmless(out.String()) {
-			t.Errorf("%v: %q", err, out.String())
+		for _, port := range []uint16{67, explain.PortPXE} {
+			x := s.ExplainAt(request, port)
+			var out bytes.Buffer
+			if err := x.Print(&out, explain.Style{}); err != nil || !harmless(out.String()) {
+				t.Errorf("%v: %q", err, out.String())
+			}
 		}
 	})
 }

@@ -17,10 +17,15 @@ func CompareAll(path, old string) (Changes, error) {
 			return err
 		}
 		asked := map[string]bool{}
-		once := func(request []byte, plain, who string) {
-			if !asked[string(request)] {
-				asked[string(request)] = true
-				c.ask(request, plain, who)
+		once := func(m firmware.Machine, plain, who string) {
+			request := m.Request()
+			if asked[string(request)] {
+				return
+			}
+			asked[string(request)] = true
+			c.ask(request, 67, plain, who)
+			if !m.V6 && m.Firmware == netboot.FirmwarePXE && m.Arch.UEFI() && c.now.hears(PortPXE) { // others are told in the offer
+				c.ask(c.now.AskPXE(m), PortPXE, plain, who)
 			}
 		}
 		for _, v6 := range []bool{false, true} {
@@ -28,7 +33,7 @@ func CompareAll(path, old string) (Changes, error) {
 				continue
 			}
 			for _, k := range kinds(v6) { // first, so that they go by their plain names
-				once(k.machine.Request(), k.name, k.name)
+				once(k.machine, k.name, k.name)
 			}
 			for _, k := range kinds(v6) {
 				for _, v := range variations {
@@ -36,7 +41,7 @@ func CompareAll(path, old string) (Changes, error) {
 						continue // an entry of its own does not ask for the architecture
 					}
 					if m, name, differs := k.vary(v); differs {
-						once(m.Request(), k.name, name)
+						once(m, k.name, name)
 					}
 				}
 			}

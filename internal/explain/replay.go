@@ -49,8 +49,8 @@ var errEnough = errors.New("enough")
 func (s *Server) Replay(r io.Reader) (Replay, error) {
 	out := Replay{Phases: []Phase{}, Notes: s.Notes}
 	index := map[Phase]int{}
-	err := eachRequest(r, func(at time.Time, request []byte) error {
-		x := s.Explain(s.asOwn(request))
+	err := eachRequest(r, func(at time.Time, request []byte, port uint16) error {
+		x := s.ExplainAt(s.asOwn(request, port), port)
 		p := x.phase()
 		i, seen := index[p]
 		switch {
@@ -77,12 +77,16 @@ func (s *Server) Replay(r io.Reader) (Replay, error) {
 }
 
 // eachRequest calls each with what clients and relays sent.
-func eachRequest(r io.Reader, each func(at time.Time, request []byte) error) error {
+func eachRequest(r io.Reader, each func(at time.Time, request []byte, port uint16) error) error {
 	return capture.Read(r, func(d capture.Datagram) error {
 		if !asks(d.Payload) {
 			return nil
 		}
-		return each(d.At, d.Payload)
+		port := d.To.Port()
+		if port != PortPXE {
+			port = 67
+		}
+		return each(d.At, d.Payload, port)
 	})
 }
 
@@ -98,7 +102,7 @@ func asks(b []byte) bool {
 }
 
 func (x *Explanation) phase() Phase {
-	p := Phase{Client: x.Client.name(), Type: x.Type, Machine: x.Client.machine(), Relay: x.Client.Relay, Answer: x.Outcome}
+	p := Phase{Client: x.Client.name(), Type: x.kind(), Machine: x.Client.machine(), Relay: x.Client.Relay, Answer: x.Outcome}
 	if x.Reply != nil {
 		p.Reply = x.Reply.Type
 	}
@@ -136,7 +140,10 @@ func (s *identifiers) learn(r *Reply) {
 }
 
 // asOwn is a request as it would have been sent to this server.
-func (s *Server) asOwn(request []byte) []byte {
+func (s *Server) asOwn(request []byte, port uint16) []byte {
+	if port == PortPXE && s.config.Server4 != nil {
+		return (&identifiers{four: s.identifier()}).asOurs(request)
+	}
 	if !s.asked {
 		s.asked = true
 		s.introduce()

@@ -61,9 +61,17 @@ func (x *Explanation) Print(out io.Writer, style Style) error {
 	return err
 }
 
+// kind is the request's type, and its port where it is not the usual one.
+func (x *Explanation) kind() string {
+	if x.Port == 0 {
+		return x.Type
+	}
+	return fmt.Sprintf("%s to port %d", x.Type, x.Port)
+}
+
 func (x *Explanation) client(t *table) {
 	c := x.Client
-	t.line(t.style.bold(x.Type + " from " + c.name() + ", " + c.machine()))
+	t.line(t.style.bold(x.kind() + " from " + c.name() + ", " + c.machine()))
 	for _, f := range []struct{ name, value string }{
 		{"mac", c.MAC}, {"uuid", c.UUID}, {"arch", strings.TrimSuffix(c.Arch+", by "+c.ArchBy, ", by ")}, {"firmware", c.Firmware},
 		{"features", strings.Join(c.Features, ", ")}, {"user-class", strings.Join(c.UserClasses, ", ")},

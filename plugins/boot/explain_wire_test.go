@@ -1,16 +1,15 @@
 package boot_test
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
-	"io"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,9 +17,6 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
-	"golang.org/x/sys/unix"
-
-	"github.com/coredhcp-netboot/suite/internal/nettest"
 )
 
 // served is the configuration behind the vectors: S = 10.0.0.1, which lends L = 10.0.0.100 first.
@@ -47,33 +43,84 @@ type asking struct {
 	edit    func(string) string
 	request []byte
 	v6      bool
+	port    uint16 // that it goes to; 0: 67 or 547
+	from    uint16 // that it comes from; 0: 68 or 546
 }
 
 // askings are the requests of every vector.
 func askings() (all []asking) {
 	for _, v := range vectors4 {
-		all = append(all, asking{v.id + " " + v.name, v.edit, v.request.bytes(), false})
+		all = append(all, asking{v.id + " " + v.name, v.edit, v.request.bytes(), false, 0, 0})
 	}
 	for _, v := range vectors6 {
-		all = append(all, asking{v.id + " " + v.name, nil, message6(v.kind, v.options...), true})
+		all = append(all, asking{v.id + " " + v.name, nil, message6(v.kind, v.options...), true, 0, 0})
 	}
-	return append(all, asking{"S11 through a relay", nil, relay6("2001:db8:9::1", message6(solicit, pxe6...)), true})
+	return append(all, asking{"S11 through a relay", nil, relay6("2001:db8:9::1", message6(solicit, pxe6...)), true, 0, 0})
 }
 
-func TestExplainSaysWhatIsOnTheWireForEveryVector(t *testing.T) {
+// servedBeside is the configuration behind the vectors of ProxyDHCP.
+const servedBeside = `server4:
+  listen: ["%srv0", "%srv0:4011"]
+  plugins:
+    - server_id: 10.0.0.1
+    - boot: boot.yml
+`
+
+// askingsProxy are their requests.
+func askingsProxy() (all []asking) {
+	for _, v := range vectorsProxy {
+		a := asking{name: v.id + " " + v.name, edit: v.edit, request: v.request.bytes(), from: uint16(v.from)}
+		if v.to == port4011 {
+			a.port = 4011
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+func TestExplainSaysWhatIsOnTheWireForEveryVectorOfAProxy(t *testing.T) {
 	dhcpd, ctl := built(t, "netboot-dhcpd"), built(t, "netbootctl")
-	for _, group := range groups(askings()) {
+	answers := 0
+	for _, group := range groups(t, askingsProxy()) {
 		n := newNet(t)
-		dir := configured(t, group[0].edit)
+		dir := t.TempDir()
+		must(t, os.WriteFile(filepath.Join(dir, "config.yml"), []byte(servedBeside), 0o644))
+		must(t, os.WriteFile(filepath.Join(dir, "boot.yml"), []byte(proxyMap(t, group[0].edit)), 0o644))
 		n.serves(t, dhcpd, dir)
 		for _, a := range group {
 			t.Run(a.name, func(t *testing.T) {
-				want := explained(t, ctl, dir, a.request)
+				want := explained(t, ctl, dir, a)
+				answers += min(len(want), 1)
 				if got := padded(n.answer(t, a, len(want) > 0)); !bytes.Equal(got, want) {
 					t.Errorf("on the wire:\n%x\nexplain says:\n%x", got, want)
 				}
 			})
 		}
+	}
+	if answers < 15 {
+		t.Errorf("only %d of the vectors are answered", answers)
+	}
+}
+
+func TestExplainSaysWhatIsOnTheWireForEveryVector(t *testing.T) {
+	dhcpd, ctl := built(t, "netboot-dhcpd"), built(t, "netbootctl")
+	answers := 0
+	for _, group := range groups(t, askings()) {
+		n := newNet(t)
+		dir := configured(t, group[0].edit)
+		n.serves(t, dhcpd, dir)
+		for _, a := range group {
+			t.Run(a.name, func(t *testing.T) {
+				want := explained(t, ctl, dir, a)
+				answers += min(len(want), 1)
+				if got := padded(n.answer(t, a, len(want) > 0)); !bytes.Equal(got, want) {
+					t.Errorf("on the wire:\n%x\nexplain says:\n%x", got, want)
+				}
+			})
+		}
+	}
+	if answers < 15 {
+		t.Errorf("only %d of the vectors are answered", answers)
 	}
 }
 
@@ -87,16 +134,20 @@ func padded(reply []byte) []byte {
 }
 
 // groups puts those together that one map serves.
-func groups(all []asking) (list [][]asking) {
-	var plain []asking
+func groups(t *testing.T, all []asking) (list [][]asking) {
+	t.Helper()
+	place := map[string]int{}
 	for _, a := range all {
-		if a.edit == nil {
-			plain = append(plain, a)
-		} else {
-			list = append(list, []asking{a})
+		text := vectorMap(t, a.edit)
+		i, seen := place[text]
+		if !seen {
+			i = len(list)
+			place[text] = i
+			list = append(list, nil)
 		}
+		list[i] = append(list[i], a)
 	}
-	return append(list, plain)
+	return list
 }
 
 func TestExplainReplaysACaptureOfEveryVector(t *testing.T) {
@@ -162,7 +213,7 @@ func recorded(t *testing.T, path, format string, all []asking) {
 func frame(t testing.TB, a asking) []byte {
 	t.Helper()
 	eth := &layers.Ethernet{SrcMAC: net.HardwareAddr{0x52, 0x54, 0, 0xaa, 0xbb, 0xcc}, DstMAC: layers.EthernetBroadcast, EthernetType: layers.EthernetTypeIPv4}
-	udp := &layers.UDP{SrcPort: 68, DstPort: 67}
+	udp := &layers.UDP{SrcPort: layers.UDPPort(cmp.Or(a.from, 68)), DstPort: layers.UDPPort(cmp.Or(a.port, 67))}
 	var ip gopacket.SerializableLayer
 	if a.v6 {
 		eth.DstMAC, eth.EthernetType = net.HardwareAddr{0x33, 0x33, 0, 1, 0, 2}, layers.EthernetTypeIPv6
@@ -172,6 +223,9 @@ func frame(t testing.TB, a asking) []byte {
 		ip = six
 	} else {
 		four := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolUDP, SrcIP: net.IPv4zero.To4(), DstIP: net.IPv4bcast.To4()}
+		if a.port == 4011 { // as a machine asks that has its address
+			four.SrcIP, four.DstIP = net.IPv4(10, 0, 0, 150).To4(), net.IPv4(10, 0, 0, 1).To4()
+		}
 		must(t, udp.SetNetworkLayerForChecksum(four))
 		ip = four
 	}
@@ -190,10 +244,13 @@ func configured(t *testing.T, edit func(string) string) string {
 }
 
 // explained is what explain says that the request is answered, nil for silence.
-func explained(t *testing.T, ctl, dir string, request []byte) []byte {
+func explained(t *testing.T, ctl, dir string, a asking) []byte {
 	t.Helper()
 	cmd := exec.Command(ctl, "explain", "-c", filepath.Join(dir, "config.yml"), "--json", "--hex", "-")
-	cmd.Stdin = strings.NewReader(hex.EncodeToString(request))
+	if a.port != 0 {
+		cmd.Args = append(cmd.Args, "--port", strconv.Itoa(int(a.port)))
+	}
+	cmd.Stdin = strings.NewReader(hex.EncodeToString(a.request))
 	out, err := cmd.Output()
 	must(t, err)
 	var x struct {
@@ -216,170 +273,4 @@ func built(t *testing.T, name string) string {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return path
-}
-
-// A wireNet is a server and a client on one cable.
-type wireNet struct {
-	server, client *nettest.Space
-	frames         chan []byte // UDP payloads that the client's interface saw from a server
-	v4             net.Conn
-	v6             *net.UDPConn
-}
-
-// newNet makes the network. The client has every address that a vector is answered at.
-func newNet(t *testing.T) *wireNet {
-	t.Helper()
-	n := nettest.New(t)
-	w := &wireNet{frames: make(chan []byte, 64)}
-	var err error
-	w.server, err = n.Space("server")
-	must(t, err)
-	w.client, err = n.Space("client")
-	must(t, err)
-	for _, s := range []*nettest.Space{w.server, w.client} {
-		must(t, s.Sysctl("net/ipv6/conf/default/accept_dad", "0")) // link-local addresses are usable at once
-	}
-	must(t, w.server.Veth("srv0", w.client, "eth0"))
-	must(t, w.server.Address("srv0", netip.MustParsePrefix("10.0.0.1/24")))
-	for _, a := range []string{"10.0.0.100/24", "10.0.0.150/24", "10.9.0.1/24"} {
-		must(t, w.client.Address("eth0", netip.MustParsePrefix(a)))
-	}
-	must(t, w.server.IP("route", "add", "10.9.0.0/24", "dev", "srv0"))
-	must(t, w.client.Do(func() error { return w.open(t) }))
-	return w
-}
-
-func (w *wireNet) open(t *testing.T) error {
-	ifi, err := net.InterfaceByName("eth0")
-	if err != nil {
-		return err
-	}
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return err
-	}
-	const all = unix.ETH_P_ALL>>8 | unix.ETH_P_ALL&0xff<<8
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: ifi.Index}); err != nil {
-		return err
-	}
-	seen := os.NewFile(uintptr(fd), "eth0")
-	done := make(chan struct{})
-	go func() { // ends when the socket is closed
-		defer close(done)
-		w.listen(seen)
-	}()
-	t.Cleanup(func() { seen.Close(); <-done })
-	if w.v6, err = net.ListenUDP("udp6", &net.UDPAddr{Port: 546}); err != nil {
-		return err
-	}
-	t.Cleanup(func() { w.v6.Close() })
-	raw, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return err
-	}
-	if err := unix.Bind(raw, &unix.SockaddrLinklayer{Ifindex: ifi.Index}); err != nil {
-		return err
-	}
-	w.v4 = fileConn{os.NewFile(uintptr(raw), "eth0")}
-	t.Cleanup(func() { w.v4.Close() })
-	return nil
-}
-
-// fileConn is a packet socket to write frames to.
-type fileConn struct{ *os.File }
-
-func (fileConn) LocalAddr() net.Addr  { return nil }
-func (fileConn) RemoteAddr() net.Addr { return nil }
-
-func (w *wireNet) listen(socket io.Reader) {
-	buf := make([]byte, 65536)
-	for {
-		n, err := socket.Read(buf)
-		if err != nil {
-			return
-		}
-		p := gopacket.NewPacket(buf[:n], layers.LayerTypeEthernet, gopacket.DecodeOptions{Lazy: true})
-		if udp, ok := p.Layer(layers.LayerTypeUDP).(*layers.UDP); ok && (udp.SrcPort == 67 || udp.SrcPort == 547) && fromServer(udp.Payload) {
-			w.frames <- bytes.Clone(udp.Payload)
-		}
-	}
-}
-
-// fromServer tells a reply from what the client itself sent.
-func fromServer(b []byte) bool {
-	if len(b) > 240 && bytes.Equal(b[236:240], []byte{99, 130, 83, 99}) {
-		return b[0] == 2
-	}
-	return len(b) > 0 && (b[0] == 2 || b[0] == 7 || b[0] == 13)
-}
-
-// serves runs the daemon on the server's side until it is ready.
-func (w *wireNet) serves(t *testing.T, program, dir string) {
-	t.Helper()
-	cmd := w.server.Command(program, "-c", filepath.Join(dir, "config.yml"))
-	stderr, err := cmd.StderrPipe()
-	must(t, err)
-	ready := make(chan string, 1)
-	process, err := w.server.Start(cmd)
-	must(t, err)
-	go func() { // ends with the daemon
-		var log strings.Builder
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			log.WriteString(lines.Text() + "\n")
-			if strings.Contains(lines.Text(), "msg=ready") {
-				ready <- ""
-			}
-		}
-		ready <- log.String()
-	}()
-	select {
-	case log := <-ready:
-		if log != "" {
-			t.Fatalf("the daemon ended at once:\n%s", log)
-		}
-	case <-process.Done():
-		t.Fatal("the daemon ended at once")
-	case <-time.After(30 * time.Second):
-		t.Fatal("the daemon is not ready after 30 s")
-	}
-}
-
-// sentinel is a request that is always answered, so that silence to another can be told.
-func sentinel() asking {
-	b := grub.bytes()
-	copy(b[4:8], "done")
-	return asking{name: "sentinel", request: b}
-}
-
-// answer sends a request, and returns what comes back. Where nothing should, it asks something else, and waits for that.
-func (w *wireNet) answer(t *testing.T, a asking, expected bool) []byte {
-	t.Helper()
-	w.send(t, a)
-	if !expected {
-		w.send(t, sentinel())
-	}
-	for {
-		select {
-		case b := <-w.frames:
-			switch done := bytes.Equal(b[4:8], []byte("done")); {
-			case done && !expected:
-				return nil
-			case !done:
-				return b
-			}
-		case <-time.After(30 * time.Second):
-			t.Fatal("nothing came back in 30 s")
-		}
-	}
-}
-
-func (w *wireNet) send(t *testing.T, a asking) {
-	t.Helper()
-	if !a.v6 {
-		_, err := w.v4.Write(frame(t, a))
-		must(t, err)
-		return
-	}
-	_, err := w.v6.WriteToUDP(a.request, &net.UDPAddr{IP: net.ParseIP("ff02::1:2"), Port: 547, Zone: "eth0"})
-	must(t, err)
 }
