@@ -25,8 +25,11 @@ type config struct {
 }
 
 // readConfig panics with a mistake: the texts are fixed, and fuzzing reads expressions only.
-func readConfig(text string) *config {
-	c := &config{options: option.NewRegistry(option.DHCP), hosts: map[string]*policy.Scope{}}
+func readConfig(text string) *config { return readConfigFor(option.DHCP, text) }
+
+// readConfigFor reads the configuration of a server for the protocol whose space is main.
+func readConfigFor(main, text string) *config {
+	c := &config{options: option.NewRegistry(main), hosts: map[string]*policy.Scope{}}
 	c.words = expr.Words{Options: c.options, Variables: true}
 	c.lex = expr.NewLexer(conf.Pos{File: "dhcpd.conf", Line: 1, Column: 1}, text)
 	global := &policy.Scope{Kind: policy.Global}
@@ -79,7 +82,7 @@ func (c *config) statement(s *policy.Scope, list *[]policy.Statement) {
 	switch strings.ToLower(t.Text) {
 	case "shared-network":
 		c.scope(policy.SharedNetwork, s)
-	case "subnet":
+	case "subnet", "subnet6":
 		c.network, c.pool = nil, nil
 		c.network = c.scope(policy.Subnet, s)
 	case "pool":
@@ -106,7 +109,7 @@ func (c *config) statement(s *policy.Scope, list *[]policy.Statement) {
 		b, _ := address.Constant()
 		c.hosts["\x01"+string(b)] = s
 		c.take(";")
-	case "range", "fixed-address", "ping-check", "allow", "deny":
+	case "range", "range6", "fixed-address", "ping-check", "allow", "deny":
 		for !c.word(";") {
 			c.lex.Next()
 		}
@@ -168,7 +171,16 @@ func (c *config) set(list *[]policy.Statement, name string, how policy.How) {
 func (c *config) option(list *[]policy.Statement, how policy.How) {
 	name := c.lex.Next().Text
 	if name == "space" {
-		_, err := c.options.AddSpace(c.lex.Next().Text, 1, 1)
+		name, widths := c.lex.Next().Text, [2]int{1, 1}
+		for i := range widths {
+			if c.word("code", "length") {
+				c.take("width")
+				n, err := strconv.Atoi(c.lex.Next().Text)
+				check(err)
+				widths[i] = n
+			}
+		}
+		_, err := c.options.AddSpace(name, widths[0], widths[1])
 		check(err)
 		c.take(";")
 		return

@@ -23,8 +23,9 @@ import (
 
 // referee is a real dhcpd, asked as by a relay.
 type referee struct {
-	conn net.PacketConn
-	log  string
+	conn   net.PacketConn
+	server netip.AddrPort
+	log    string
 }
 
 var (
@@ -32,7 +33,15 @@ var (
 	relayAddr  = netip.MustParseAddr("10.1.1.2")
 )
 
-func newReferee(t *testing.T, text string) *referee {
+var (
+	serverAddr6 = netip.MustParseAddr("2001:db8::1")
+	relayAddr6  = netip.MustParseAddr("2001:db8::2")
+)
+
+func newReferee(t *testing.T, text string) *referee { return startReferee(t, "-4", text) }
+
+// startReferee runs dhcpd -4 or -6.
+func startReferee(t *testing.T, family, text string) *referee {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -53,19 +62,29 @@ func newReferee(t *testing.T, text string) *referee {
 	must(err)
 	client, err := n.Space("relay")
 	must(err)
+	for _, s := range []*nettest.Space{server, client} {
+		must(s.Sysctl("net/ipv6/conf/default/accept_dad", "0"))
+	}
 	must(server.Veth("srv0", client, "cli0"))
 	must(server.Address("srv0", netip.PrefixFrom(serverAddr, 24)))
 	must(client.Address("cli0", netip.PrefixFrom(relayAddr, 24)))
+	must(server.Address("srv0", netip.PrefixFrom(serverAddr6, 64)))
+	must(client.Address("cli0", netip.PrefixFrom(relayAddr6, 64)))
 	r := &referee{log: filepath.Join(dir, "log")}
 	log, err := os.Create(r.log)
 	must(err)
 	t.Cleanup(func() { log.Close() })
-	cmd := server.Command("dhcpd", "-4", "-f", "-d", "--no-pid", "-cf", file("dhcpd.conf", text), "-lf", file("leases", ""), "srv0")
+	cmd := server.Command("dhcpd", family, "-f", "-d", "--no-pid", "-cf", file("dhcpd.conf", text), "-lf", file("leases", ""), "srv0")
 	cmd.Stdout, cmd.Stderr = log, log
 	process, err := server.Start(cmd)
 	must(err)
+	network, at := "udp4", netip.AddrPortFrom(relayAddr, 67)
+	r.server = netip.AddrPortFrom(serverAddr, 67)
+	if family == "-6" {
+		network, at, r.server = "udp6", netip.AddrPortFrom(relayAddr6, 547), netip.AddrPortFrom(serverAddr6, 547)
+	}
 	must(client.Do(func() (err error) {
-		r.conn, err = net.ListenPacket("udp4", netip.AddrPortFrom(relayAddr, 67).String())
+		r.conn, err = net.ListenPacket(network, at.String())
 		return err
 	}))
 	t.Cleanup(func() { r.conn.Close() })
@@ -90,10 +109,21 @@ func (r *referee) words() string {
 func (r *referee) said(text string) bool { return strings.Contains(r.words(), text) }
 
 // answer is dhcpd's reply to a request.
-func (r *referee) answer(t *testing.T, request *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
+func (r *referee) answer(t *testing.T, request *dhcpv4.DHCPv4) (reply *dhcpv4.DHCPv4) {
 	t.Helper()
 	request.GatewayIPAddr = relayAddr.AsSlice()
-	if _, err := r.conn.WriteTo(request.ToBytes(), net.UDPAddrFromAddrPort(netip.AddrPortFrom(serverAddr, 67))); err != nil {
+	r.exchange(t, request.ToBytes(), func(b []byte) bool {
+		m, err := dhcpv4.FromBytes(b)
+		reply = m
+		return err == nil && m.TransactionID == request.TransactionID
+	})
+	return reply
+}
+
+// exchange sends a message and reads what comes until one is the reply.
+func (r *referee) exchange(t *testing.T, message []byte, reply func([]byte) bool) {
+	t.Helper()
+	if _, err := r.conn.WriteTo(message, net.UDPAddrFromAddrPort(r.server)); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
@@ -105,9 +135,10 @@ func (r *referee) answer(t *testing.T, request *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
 		if err != nil {
 			t.Fatalf("no reply: %v\n%s", err, r.words())
 		}
-		if reply, err := dhcpv4.FromBytes(b[:n]); err == nil && reply.TransactionID == request.TransactionID {
-			return reply
+		if reply(b[:n:n]) {
+			return
 		}
+		b = make([]byte, 1500)
 	}
 }
 

@@ -11,8 +11,8 @@ const (
 )
 
 // Reply6 are the options of a DHCPv6 reply that statements set, in the order in which they are sent: the preference,
-// then those that the client asks for (OPTION_ORO), in its order, vendor options last, one for each enterprise. What
-// the protocol needs (identifiers, IAs, status codes) is the server's own.
+// then those that the client asks for (OPTION_ORO), in its order and, unlike dhcpd, once each; vendor options last, one
+// for each enterprise. What the protocol needs (identifiers, IAs, status codes) is the server's own.
 func (o *Outcome) Reply6() (list []Option) {
 	asked, _ := o.env.Options.Get(code6Request)
 	codes := []uint32{code6Preference, code6ReconfAccept}

@@ -220,8 +220,10 @@ func (c *compiler) ascii(n *node) dataFunc {
 	}
 }
 
-// relay evaluates over the options that a DHCPv6 relay added: 1 is the relay nearest to the client, 2 the next; beyond
-// the last it is the last.
+// maxHops is the largest number of a DHCPv6 relay in v6relay; more is the relay nearest to the server.
+const maxHops = 32
+
+// relay evaluates over the options that a DHCPv6 relay added: 1 is the relay nearest to the client, 2 the next.
 func (c *compiler) relay(n *node) dataFunc {
 	number, data := c.number(n.args[0]), c.data(n.args[1])
 	return func(e *Env) ([]byte, bool) {
@@ -231,11 +233,14 @@ func (c *compiler) relay(n *node) dataFunc {
 			return nil, false
 		case which == 0:
 			return data(e)
-		case len(e.Relays) == 0:
+		case which > maxHops:
+			which = uint64(len(e.Relays))
+		}
+		if which == 0 || which > uint64(len(e.Relays)) {
 			return nil, false
 		}
 		message := e.Options
-		e.Options = e.Relays[min(which, uint64(len(e.Relays)))-1]
+		e.Options = e.Relays[which-1]
 		b, ok := data(e)
 		e.Options = message
 		return b, ok
