@@ -11,6 +11,11 @@
 //   - The Outcome has the server's own settings (file name, next server, lease times, switches) and, by Reply4 or
 //     Reply6, the options to send, in order.
 //
+// What dhcpd 4.4.3 answers is the measure, and tests ask it. On purpose it is otherwise here: a word that means nothing,
+// a function that there is not and a constant that is no regular expression are errors (dhcpd takes them for false); a
+// client can be in more than five classes; options that are made of each other end as having no value, and so does a
+// number from no bytes, where dhcpd crashes; a DHCPv6 client that asks twice for an option gets it once.
+//
 // A Policy and all it is built of are immutable while packets are evaluated, and shared by all workers. An Env, its
 // Settings and its Outcome belong to one packet.
 package policy

@@ -110,6 +110,25 @@ func TestSettingsThatAreMadeOfEachOtherEnd(t *testing.T) {
 	}
 }
 
+func TestAVariableCanBeForgotten(t *testing.T) {
+	w := expr.Words{Options: option.NewRegistry(option.DHCP), Variables: true}
+	x, err := expr.Data(conf.Pos{}, "option user-class", w)
+	check(err)
+	is, err := expr.Condition(conf.Pos{}, "defined(var-x) and var-x = option user-class", w)
+	check(err)
+	for _, forget := range []bool{false, true} {
+		env := &policy.Env{Options: option.FromMap(map[uint8][]byte{77: []byte("iPXE")})}
+		statements := []policy.Statement{policy.Assign{Name: "var-x", Value: x}}
+		if forget {
+			statements = append(statements, policy.Assign{Name: "var-x"})
+		}
+		policy.New(w.Options).Evaluate(env, policy.Path{Network: &policy.Scope{Statements: statements}})
+		if got := is.Truth(env) == expr.True; got == forget {
+			t.Errorf("forgotten %v: the variable is there: %v", forget, got)
+		}
+	}
+}
+
 func TestOnePolicyServesManyWorkers(t *testing.T) {
 	c := readConfig(site)
 	var wg sync.WaitGroup

@@ -2,6 +2,8 @@ package expr_test
 
 import (
 	"errors"
+	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -131,6 +133,50 @@ func TestAConditionExplainsItself(t *testing.T) {
 	}
 	if x.Pos() != start || x.Text() != `exists user-class and option user-class = "iPXE" or known` {
 		t.Error("it does not know where it stands:", x.Pos(), x.Text())
+	}
+}
+
+func TestValuesAreReadAsInDhcpdConf(t *testing.T) {
+	w := words(t)
+	w.Resolve = func(name string) ([]netip.Addr, error) {
+		if name == "ntp.example" {
+			return []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}, nil
+		}
+		return nil, fmt.Errorf("%s has no address; write it as a number", name)
+	}
+	for _, c := range []struct{ option, text, want string }{
+		{"ntp-servers", `192.0.2.9, ntp.example;`, "192.0.2.9, 192.0.2.1, 192.0.2.2"},
+		{"swap-server", `ntp.example;`, "192.0.2.1"},
+		{"host-name", `web-1;`, `"web-1"`},
+		{"host-name", `"a \"b\" \101";`, `"a \"b\" A"`},
+		{"vendor-class-identifier", `0a;`, "0a"},
+		{"dhcp-client-identifier", `1:2:ff;`, "01:02:ff"},
+		{"vendor-class-identifier", `PXEClient;`, `site.yml:3:9: option vendor-class-identifier: "PXEClient" is neither text in quotes nor hexadecimal bytes with colons`},
+		{"static-routes", `10.0.0.0 192.0.2.1, 10.1.0.0 192.0.2.2 }`, "10.0.0.0 192.0.2.1, 10.1.0.0 192.0.2.2"},
+		{"time-offset", `-18000;`, "-18000"},
+		{"ip-forwarding", `on;`, "true"},
+		{"domain-search", `"a.example", "b.example";`, `"a.example", "b.example"`},
+		{"host-name", `= concat("a", 62);`, `"ab"`},
+		{"host-name", `;`, "site.yml:3:9: option host-name: has no value; give one"},
+		{"routers", `nowhere;`, "site.yml:3:9: option routers: nowhere has no address; write it as a number"},
+	} {
+		d, err := w.Options.Lookup(c.option)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := expr.NewLexer(start, c.text)
+		x, err := expr.ReadValue(l, d, w)
+		got := fmt.Sprint(err)
+		if err == nil {
+			b, _ := x.Data(&expr.Env{})
+			got = d.Text(b)
+			if end := l.Peek(); !end.Is(";") && !end.Is("}") {
+				t.Errorf("%s %s: %s is left", c.option, c.text, end)
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s %s\ngot  %s\nwant %s", c.option, c.text, got, c.want)
+		}
 	}
 }
 

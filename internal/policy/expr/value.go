@@ -59,6 +59,7 @@ func readItems(l *Lexer) (items [][]option.Word) {
 func (w Words) encode(d *option.Definition, items [][]option.Word) ([]byte, error) {
 	var all [][]option.Word
 	for _, item := range items {
+		all = append(all, item)
 		for i, word := range item {
 			if word.Quoted {
 				continue
@@ -83,7 +84,6 @@ func (w Words) encode(d *option.Definition, items [][]option.Word) ([]byte, erro
 				}
 			}
 		}
-		all = append(all, item)
 	}
 	return d.Encode(all...)
 }
