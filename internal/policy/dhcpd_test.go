@@ -88,7 +88,7 @@ func startReferee(t *testing.T, family, text string) *referee {
 		return err
 	}))
 	t.Cleanup(func() { r.conn.Close() })
-	for deadline := time.Now().Add(20 * time.Second); !r.said("Server starting service"); {
+	for deadline := time.Now().Add(time.Minute); !r.said("Server starting service"); {
 		select {
 		case <-process.Done():
 			t.Fatalf("dhcpd ended: %v\n%s", process.Err(), r.words())
@@ -120,25 +120,29 @@ func (r *referee) answer(t *testing.T, request *dhcpv4.DHCPv4) (reply *dhcpv4.DH
 	return reply
 }
 
-// exchange sends a message and reads what comes until one is the reply.
+// exchange sends a message, again every few seconds as a client does, and reads what comes until one is the reply.
 func (r *referee) exchange(t *testing.T, message []byte, reply func([]byte) bool) {
 	t.Helper()
-	if _, err := r.conn.WriteTo(message, net.UDPAddrFromAddrPort(r.server)); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	b := make([]byte, 1500)
-	for {
-		n, _, err := r.conn.ReadFrom(b)
-		if err != nil {
-			t.Fatalf("no reply: %v\n%s", err, r.words())
+	for deadline := time.Now().Add(time.Minute); ; {
+		if _, err := r.conn.WriteTo(message, net.UDPAddrFromAddrPort(r.server)); err != nil {
+			t.Fatal(err)
 		}
-		if reply(b[:n:n]) {
-			return
+		if err := r.conn.SetReadDeadline(time.Now().Add(3 * time.Second)); err != nil {
+			t.Fatal(err)
 		}
-		b = make([]byte, 1500)
+		for {
+			b := make([]byte, 1500)
+			n, _, err := r.conn.ReadFrom(b)
+			if err == nil && reply(b[:n:n]) {
+				return
+			}
+			if err != nil && time.Now().After(deadline) {
+				t.Fatalf("no reply: %v\n%s", err, r.words())
+			}
+			if err != nil {
+				break
+			}
+		}
 	}
 }
 
