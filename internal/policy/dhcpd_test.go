@@ -62,14 +62,12 @@ func startReferee(t *testing.T, family, text string) *referee {
 	must(err)
 	client, err := n.Space("relay")
 	must(err)
-	for _, s := range []*nettest.Space{server, client} {
-		must(s.Sysctl("net/ipv6/conf/default/accept_dad", "0"))
-	}
 	must(server.Veth("srv0", client, "cli0"))
 	must(server.Address("srv0", netip.PrefixFrom(serverAddr, 24)))
 	must(client.Address("cli0", netip.PrefixFrom(relayAddr, 24)))
-	must(server.Address("srv0", netip.PrefixFrom(serverAddr6, 64)))
-	must(client.Address("cli0", netip.PrefixFrom(relayAddr6, 64)))
+	// nodad: until the kernel has looked for another machine with the address nobody could bind to it.
+	must(server.IP("addr", "add", netip.PrefixFrom(serverAddr6, 64).String(), "dev", "srv0", "nodad"))
+	must(client.IP("addr", "add", netip.PrefixFrom(relayAddr6, 64).String(), "dev", "cli0", "nodad"))
 	r := &referee{log: filepath.Join(dir, "log")}
 	log, err := os.Create(r.log)
 	must(err)
