@@ -249,7 +249,7 @@ func (x *exchange6) fields(f *fate, unit netip.Prefix) *logrus.Entry {
 	case unit.IsValid() && unit.IsSingleIP():
 		fields["ip"] = unit.Addr().String()
 	case unit.IsValid():
-		fields["prefix"] = unit.String()
+		fields["delegated"] = unit.String() // prefix is a key of CoreDHCP's
 	}
 	if f != nil {
 		fields["iaid"] = hex.EncodeToString(f.iaid[:])
