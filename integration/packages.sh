@@ -58,6 +58,13 @@ if [ "$1" = test ]; then
 	need kea-dhcp4-server kea-dhcp4
 fi
 unpack=
+if [ "$1" = test ]; then
+	need systemd /lib/systemd/systemd-networkd /usr/lib/systemd/systemd-networkd
+	# A kernel for virtual machines, which is not for this host to boot.
+	if [ ! -e bin/foreign/linux/boot ]; then
+		unpack=" linux"
+	fi
+fi
 if [ "$1" = bench ]; then
 	need util-linux taskset
 	need dnsmasq-base dnsmasq
@@ -115,5 +122,8 @@ if [ -d /run/systemd/system ]; then
 fi
 for package in $unpack; do
 	mkdir -p "bin/foreign/$package" # a directory each: both have an in.tftpd
-	(cd "bin/foreign/$package" && root=env quietly apt-get download "$package" && dpkg-deb -x ./*.deb . && rm ./*.deb)
+	from=$package
+	# The package of Debian's newest kernel holds nothing but the name of it.
+	[ "$package" != linux ] || from=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[^ ]*\)$/\1/p')
+	(cd "bin/foreign/$package" && root=env quietly apt-get download "$from" && dpkg-deb -x ./*.deb . && rm ./*.deb)
 done

@@ -54,6 +54,8 @@ type Config struct {
 	Rendered []File
 	// DeadCards are network cards of each machine that nothing answers on; they come before the one on the wire.
 	DeadCards int
+	// System has the script boot Linux, where udhcpc asks for an address once more; see System.
+	System *System
 	// First is the script that iPXE is told to fetch; boot.ipxe if empty.
 	First string
 }
@@ -204,6 +206,11 @@ func (l *Lab) fillBootDir() error {
 	}
 	if err := l.fillUBoot(); err != nil {
 		return fmt.Errorf("write U-Boot's script: %w", err)
+	}
+	if l.System != nil {
+		if err := l.System.fill(l.BootDir()); err != nil {
+			return err
+		}
 	}
 	if len(l.Rendered) == 0 {
 		return os.WriteFile(filepath.Join(l.BootDir(), l.First), []byte(l.script()), 0o644)

@@ -16,6 +16,9 @@ func (l *Lab) script() string {
 		"echo " + says + "file ${filename}",
 	}
 	lines = append(lines, l.Script...)
+	if l.System != nil {
+		return strings.Join(append(lines, l.System.script(l.nonce[:half], l.nonce[half:])...), "\n")
+	}
 	lines = append(lines,
 		"set first "+l.nonce[:half],
 		"set second "+l.nonce[half:],

@@ -34,6 +34,8 @@ type Suite struct {
 	Proxy bool
 	// Map is the content of the lab's own boot.yml; if empty, the smallest that boots every machine.
 	Map string
+	// Subnets is the content of subnets.yml, by which the suite then lends addresses; if empty, it does so by a range.
+	Subnets string
 }
 
 func (s Suite) commands(l *Lab) ([]command, error) {
@@ -115,10 +117,13 @@ func (s Suite) configure(l *Lab) (string, error) {
 			bootMap = suiteMap(l.scriptURL())
 		}
 		config := suiteConfig()
-		if s.Proxy {
+		switch {
+		case s.Proxy:
 			config, bootMap = proxyConfig, "mode: proxy\n"+bootMap
+		case s.Subnets != "":
+			config = subnetsConfig
 		}
-		files = []File{{"config.yml", config}, {"boot.yml", bootMap}}
+		files = []File{{"config.yml", config}, {"boot.yml", bootMap}, {"subnets.yml", s.Subnets}}
 	}
 	for _, f := range files {
 		if err := os.WriteFile(filepath.Join(l.Dir, f.Name), []byte(f.Content), 0o644); err != nil {
@@ -140,6 +145,14 @@ func suiteConfig() string {
     - boot: boot.yml
 `
 }
+
+// subnetsConfig leaves addresses, and all that belongs to them, to subnets.yml.
+const subnetsConfig = `server4:
+  listen: ["%` + ServerInterface + `"]
+  plugins:
+    - subnets: subnets.yml
+    - boot: boot.yml
+`
 
 // proxyConfig is all that the suite needs where another server gives the addresses.
 const proxyConfig = `server4:
