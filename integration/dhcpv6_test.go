@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -102,6 +103,37 @@ func TestAutoIsTheAddressThatDHCPv6ClientsReach(t *testing.T) {
 		if p := inner.GetOneOption(dhcpv6.OptionPreference); p == nil || string(p.ToBytes()) != "\xff" {
 			t.Errorf("%s: preference is %v", name, p)
 		}
+	}
+	refused6(t, client, "[2001:db8:1::1]:4011")
+}
+
+// refused6 tells that nobody answers PXE's requests at port 4011, which firmware sends to who calls itself a PXE server in
+// option 16 (vector S10): the server never does, and its host says that the port is closed.
+func refused6(t *testing.T, from *nettest.Space, to string) {
+	t.Helper()
+	err := from.Do(func() error {
+		dst, err := net.ResolveUDPAddr("udp6", to)
+		if err != nil {
+			return err
+		}
+		conn, err := net.DialUDP("udp6", &net.UDPAddr{Port: 4011}, dst)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		request := pxeSolicit(t)
+		request.MessageType = dhcpv6.MessageTypeRequest
+		if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			return err
+		}
+		if _, err := conn.Write(request.ToBytes()); err != nil {
+			return err
+		}
+		_, err = conn.Read(make([]byte, 1500))
+		return err
+	})
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("port 4011 is not closed: %v", err)
 	}
 }
 

@@ -365,33 +365,3 @@ func TestALeaseIsTakenWhenItIsOffered(t *testing.T) { // F46: a Pi 3 never asks 
 		t.Errorf("both have %s", one)
 	}
 }
-
-// Rows that need more than the boot plugin, with what will turn each on. Each is checked all the same: a row that
-// passes belongs into the vectors above.
-var deferred4 = []struct {
-	id, name, needs string
-	passes          func(*testing.T, *chain) bool
-}{
-	{"F03", "a REQUEST for another server is not answered", "the plugin subnets", func(t *testing.T, c *chain) bool {
-		return c.ask4(asRequest(biosROM).with(theirs, bin(50, "0a000096")).bytes()) == nil
-	}},
-	{"F40", "the lease is of the relay's subnet", "the plugin subnets", func(t *testing.T, c *chain) bool {
-		return strings.HasPrefix(c.lease(t, relayed4(edk2)), "10.9.0.")
-	}},
-	{"F53", "INIT-REBOOT for a foreign subnet is refused", "the plugin subnets", func(t *testing.T, c *chain) bool {
-		r := parse4(t, c.ask4(biosROM.with(bin(53, "03"), bin(50, "c0a80909")).bytes()))
-		return r == nil || bytes.Equal(r.get(53), []byte{6})
-	}},
-	{"F54", "BOOTP gets boot fields", "the packet engine", func(t *testing.T, c *chain) bool {
-		r := parse4(t, c.ask4(biosROM.without(53).bytes()))
-		return r != nil && r.file() != ""
-	}},
-}
-
-func TestNoDeferredDHCPv4RowPassesUnnoticed(t *testing.T) {
-	for _, d := range deferred4 {
-		if d.passes(t, stock(t)) {
-			t.Errorf("%s (%s) passes now, without %s: move it into the vectors", d.id, d.name, d.needs)
-		}
-	}
-}
