@@ -54,6 +54,9 @@ func (p *Policy) read4(req, resp *dhcpv4.DHCPv4, r *request.Request) *client4 {
 		Owner: lend.Owner(uint8(req.HWType), req.ClientHWAddr), MAC: string(req.ClientHWAddr),
 		ID: string(req.Options[dhcpv4.OptionClientIdentifier.Code()]), Hostname: string(req.Options[dhcpv4.OptionHostName.Code()]),
 	}
+	if req.HWType == 0 { // reserved by RFC 5494 section 2, and a client that says it would be one known by its identifier
+		c.MAC = ""
+	}
 	if id := c.ID; p.identity.clientID && id != "" && len(id) <= maxID {
 		c.Owner = ownerByID + id
 	}
@@ -64,8 +67,8 @@ func (p *Policy) read4(req, resp *dhcpv4.DHCPv4, r *request.Request) *client4 {
 	if agent := req.RelayAgentInfo(); agent != nil {
 		c.CircuitID = string(agent.Get(dhcpv4.AgentCircuitIDSubOption))
 		c.RemoteID = string(agent.Get(dhcpv4.AgentRemoteIDSubOption))
-		if a := lend.Addr(agent.Get(dhcpv4.LinkSelectionSubOption)); a.IsValid() {
-			c.link = a // RFC 3527
+		if a := lend.Addr(agent.Get(dhcpv4.LinkSelectionSubOption)); a.IsValid() && c.relay.IsValid() {
+			c.link = a // RFC 3527; only a relay can say it, and without one the client made it up
 		}
 	}
 	c.fromPort = c.CircuitID != "" || c.RemoteID != ""

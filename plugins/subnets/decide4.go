@@ -89,13 +89,25 @@ func (p *Policy) own(c *client4, b ledger) (as plan) {
 		return plan{reason: "its reserved address was found in use"}
 	default:
 		// Another of its cards, or another machine at the same port, is the same machine to the operator.
-		if m, _ := p.reserved(c.network, &l.Client, true); m != c.machine {
+		if m, _ := p.reserved(c.network, &l.Client, true); m != c.machine || !p.vouched(c) {
 			return plan{reason: "its reserved address is still lent to another machine"}
 		}
 		as.same = l.Owner
 	}
 	as.own = lease.Fixed(c.fixed)
 	return as
+}
+
+// vouched tells whether more than the client's own word has it the machine that it says to be: a port that no relay speaks of
+// anybody can name, and an address that is in use is not moved by that.
+func (p *Policy) vouched(c *client4) bool {
+	if c.relay.IsValid() || !c.fromPort {
+		return true
+	}
+	itself := c.Client
+	itself.CircuitID, itself.RemoteID = "", ""
+	m, _ := p.reserved(c.network, &itself, true)
+	return m == c.machine
 }
 
 // dynamic adds the pools that the client may have an address of.

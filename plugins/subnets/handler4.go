@@ -40,9 +40,6 @@ func (s *site) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 		return resp, false
 	}
 	plan := x.now.decide(x.client4, s.book)
-	if plan.same != "" {
-		s.book.Release(plan.same, x.fixed)
-	}
 	switch plan.verb {
 	case offer, lendNow:
 		return x.offer(plan)
@@ -127,6 +124,9 @@ func (x *exchange) offer(p plan) (*dhcpv4.DHCPv4, bool) {
 
 // choose reserves an address, the client's own if nobody else was offered it.
 func (x *exchange) choose(p plan) (got netip.Addr, own bool, err error) {
+	if p.same != "" {
+		return x.fixed, true, nil // nobody else may be offered it; it changes hands with the REQUEST
+	}
 	if p.own != nil {
 		if got, err = x.book.Offer(x.Owner, x.fixed, p.own); err == nil {
 			return got, true, nil
@@ -147,6 +147,9 @@ func (x *exchange) lend(want netip.Addr, p plan) (*dhcpv4.DHCPv4, bool) {
 	var granted time.Duration
 	var refused error
 	err := x.under.Hold(func(done func(error)) {
+		if p.same != "" {
+			x.book.Release(p.same, want)
+		}
 		if granted, refused = x.book.Commit(x.Client, want, asked, done, from...); refused != nil {
 			done(nil)
 		}

@@ -63,6 +63,9 @@ func (p *prefix) UnmarshalText(b []byte) (err error) {
 	if p.Prefix, err = netip.ParsePrefix(string(b)); err != nil {
 		return fmt.Errorf("%q is not a subnet; write it like 192.0.2.0/24", b)
 	}
+	if p.Addr().IsMulticast() || p.Addr().IsLoopback() {
+		return fmt.Errorf("no machine has an address of %s; write the subnet of a link, like 192.0.2.0/24", p.Prefix)
+	}
 	if p.Prefix != p.Masked() {
 		return fmt.Errorf("%s has bits set behind its /%d; did you mean %s?", p.Prefix, p.Bits(), p.Masked())
 	}
