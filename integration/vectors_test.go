@@ -143,7 +143,7 @@ func chooses(server string) dhcpv4.Modifier {
 }
 
 // witness does something as a client and then has another client take a lease; it returns what came before that was given.
-// Whoever is to hear nothing is to have heard nothing by then: a lease is written, and those that wait are written in order.
+// An answer to who is to hear none came before that, or is seen by the next that is sent.
 func (l *vectorLab) witness(last byte, do func(net.PacketConn) error) (heard []*dhcpv4.DHCPv4) {
 	l.t.Helper()
 	conn := l.socket(l.client, "0.0.0.0:68")
@@ -214,7 +214,16 @@ func TestWhatFirmwareHearsOfAddressesOverSockets(t *testing.T) {
 		{"F54", "BOOTP by a stranger", pxeRequest(t, 0x37, dhcpv4.MessageTypeNone), ""},
 	} {
 		witness++ // the lease of one that has had it already need not be written
-		heard := l.witness(witness, func(conn net.PacketConn) error { return send(conn, v.request, "255.255.255.255:67") })
+		var early []*dhcpv4.DHCPv4
+		heard := l.witness(witness, func(conn net.PacketConn) error {
+			if err := send(conn, v.request, "255.255.255.255:67"); err != nil || v.want == "" {
+				return err
+			}
+			m, err := receive(conn) // replies that wait for the disk may pass each other
+			early = append(early, m)
+			return err
+		})
+		heard = append(early, heard...)
 		var got []string
 		for _, m := range heard {
 			kind := m.MessageType().String()
