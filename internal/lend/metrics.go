@@ -20,7 +20,7 @@ type Metrics struct {
 	watched map[string]watched
 }
 
-// Event, Wrote and Failed count what a Book and its journal tell.
+// Event counts what became of an address.
 func (c *Counts) Event(e lease.Event) { c.events[e.Kind].Inc() }
 
 // Wrote counts what was written together.
