@@ -1,5 +1,5 @@
 # What the project does, and what CI runs: nothing else is hidden anywhere.
-.PHONY: demo test vet lint unit integration fuzz bench bench-quick bench-run bench-go build clean packages
+.PHONY: demo test vet lint unit integration fuzz long bench bench-quick bench-run bench-go build clean packages
 
 # Tests open namespaces and low ports, so they run as root; nothing else does.
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo env "PATH=$$PATH" "HOME=$$HOME" GOCACHE=/tmp/netboot-root-cache NETBOOT_BIN=$(CURDIR)/bin)
@@ -46,6 +46,11 @@ fuzz:
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$dir || exit 1; \
 		done; \
 	done
+
+# What is proven of leases with few seeds and kills in the tests, with many.
+long:
+	go test -count=1 -timeout 60m ./internal/lease ./internal/lease/journal -seeds 10000
+	go test -count=1 -timeout 60m $(if $(ROOT),-exec '$(ROOT)') ./cmd/netboot-dhcpd -run Killed -rounds 200
 
 # Everything against the other servers, under an hour; BENCH='-cases ^tftp -reps 5' narrows it. The report is in bench-out.
 bench: bench-go
