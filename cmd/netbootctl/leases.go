@@ -19,6 +19,7 @@ import (
 	"github.com/coredhcp-netboot/suite/internal/lease/store"
 	"github.com/coredhcp-netboot/suite/internal/lease/view"
 	rangeplugin "github.com/coredhcp-netboot/suite/plugins/pool"
+	"github.com/coredhcp-netboot/suite/plugins/subnets"
 	"github.com/coredhcp-netboot/suite/server"
 )
 
@@ -95,7 +96,7 @@ func (f *leasesFlags) dirs() (dirs []string, err error) {
 		return nil, err
 	}
 	server.Quiet()
-	names := []string{"boot"}
+	names := []string{"boot", "subnets"}
 	for _, p := range server.Stock() {
 		names = append(names, p.Name)
 	}
@@ -105,20 +106,40 @@ func (f *leasesFlags) dirs() (dirs []string, err error) {
 	}
 	for _, s := range c.Sections() {
 		for _, p := range s.Plugins {
-			if p.Name != "range" || len(p.Args) == 0 {
-				continue
+			dir, err := dirOf(p.Name, p.Args, filepath.Dir(path))
+			if err != nil {
+				return nil, err
 			}
-			dir := rangeplugin.Dir(p.Args)
-			if !filepath.IsAbs(dir) {
-				dir = filepath.Join(filepath.Dir(path), dir)
+			if dir != "" && !slices.Contains(dirs, dir) {
+				dirs = append(dirs, dir)
 			}
-			dirs = append(dirs, dir)
 		}
 	}
 	if len(dirs) == 0 {
 		return nil, fmt.Errorf("%s: no plugin in it lends addresses; name their directory with --dir", path)
 	}
 	return dirs, nil
+}
+
+// dirOf is where a plugin of a configuration in base keeps leases; empty: it keeps none.
+func dirOf(plugin string, args []string, base string) (string, error) {
+	from := func(name string) string {
+		if filepath.IsAbs(name) {
+			return name
+		}
+		return filepath.Join(base, name)
+	}
+	switch {
+	case plugin == "range" && len(args) > 0:
+		return from(rangeplugin.Dir(args)), nil
+	case plugin == "subnets" && len(args) == 1:
+		p, err := subnets.Load(from(args[0]))
+		if err != nil {
+			return "", err
+		}
+		return p.Dir(), nil
+	}
+	return "", nil
 }
 
 // list shows the leases of all directories, by address.

@@ -119,6 +119,20 @@ func TestLeasesAreListedFilteredAndReleasedWithAndWithoutTheDaemon(t *testing.T)
 	}
 }
 
+func TestLeasesOfSubnetsAreFoundByTheirFile(t *testing.T) {
+	files(t, map[string]string{
+		"config.yml":     chain("server_id: 192.0.2.1", "subnets: etc/office.yml"),
+		"etc/office.yml": "leases: ../kept\nnetworks: [{subnet: 192.0.2.0/24, pools: [192.0.2.100-192.0.2.199]}]\n",
+	})
+	if err := daemonOf(t, "kept").Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := says(t, "leases", "--state", "active")
+	if err != nil || !strings.Contains(text, "192.0.2.100  active") || strings.Count(text, "\n") != 2 {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
 func TestWrongWordsForLeasesAreExplained(t *testing.T) {
 	files(t, map[string]string{"config.yml": chain("server_id: 192.0.2.1")})
 	for args, want := range map[string]string{

@@ -59,7 +59,7 @@ func compile(path string, f *File, decoding error) (*Policy, error) {
 	if f.Leases.V == "" {
 		c.problems.AddAbsence(top, "leases is missing; name the directory where they are kept, like leases: /var/lib/netboot/leases")
 	}
-	c.p.dir = conf.Resolve(path, f.Leases.V)
+	c.p.dir, c.p.keeps = conf.Resolve(path, f.Leases.V), f.keeps(path)
 	c.define(f.Define)
 	c.p.scope = c.scope(policy.Global, "", top, nil, &f.Gives)
 	c.denied = c.denies(false, f.Deny)

@@ -5,6 +5,9 @@ import "github.com/coredhcp-netboot/suite/internal/conf"
 // File is a site's addressing as the operator wrote it.
 type File struct {
 	Leases        conf.At[string]   `yaml:"leases"`
+	Durability    durability        `yaml:"durability"`
+	Hook          told              `yaml:"hook"`
+	DHCPDLeases   string            `yaml:"dhcpd-leases"`
 	Identity      conf.At[identity] `yaml:"identity"`
 	BOOTP         bool              `yaml:"bootp"`
 	Define        definitions       `yaml:"define"`

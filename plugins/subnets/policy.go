@@ -7,12 +7,14 @@ import (
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
 	"github.com/coredhcp-netboot/suite/internal/lease"
+	"github.com/coredhcp-netboot/suite/internal/lease/store"
 	"github.com/coredhcp-netboot/suite/internal/policy"
 )
 
 // Policy is what was understood of a file. It is immutable; only the leases behind its pools change.
 type Policy struct {
 	dir      string // where leases are kept
+	keeps    store.Settings
 	identity identity
 	bootp    bool // machines with a reservation may ask by BOOTP
 

@@ -21,7 +21,7 @@ func readme(t *testing.T) string {
 
 func TestEveryExampleInTheREADMEIsTaken(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(readme(t), -1)
-	if len(blocks) != 3 {
+	if len(blocks) != 4 {
 		t.Fatalf("found %d examples", len(blocks))
 	}
 	for _, b := range blocks {

@@ -3,6 +3,7 @@ package subnets
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 
 	"github.com/sirupsen/logrus"
@@ -38,9 +39,10 @@ func (e *Env) openSite(path string, metrics *lend.Metrics) (*site, error) {
 	s := &site{path: path, log: e.Log, counts: metrics.Of(path), idle: e.OnlyFinds, pings: newEchoes()}
 	if e.Leases != "" {
 		p.dir, s.pings = e.Leases, noPings{}
+		p.keeps = store.Settings{} // nobody outside is told
 	}
 	s.store, err = store.Open(store.Config{
-		Dir: p.dir, Clock: e.Clock, Log: e.Log, Counts: hook.NewCounts(nil),
+		Settings: p.keeps, Dir: p.dir, Clock: e.Clock, Log: e.Log, Counts: hook.NewCounts(e.Metrics),
 		Event: s.counts.Event, Wrote: s.counts.Wrote, Failed: s.counts.Failed,
 	})
 	if err != nil {
@@ -65,6 +67,9 @@ func (s *site) reload() error {
 		}
 		if was := s.policy.Load().dir; next.dir != was {
 			return nil, fmt.Errorf("%s: leases are kept in %s, and moving them to %s needs a restart; nothing of the file is taken until then", s.path, was, next.dir)
+		}
+		if was := s.policy.Load().keeps; !reflect.DeepEqual(next.keeps, was) {
+			return nil, fmt.Errorf("%s: durability, hook and dhcpd-leases are taken at a start only; restart for them, nothing of the file is taken until then", s.path)
 		}
 		if err := next.bind(s.book); err != nil {
 			return nil, err
