@@ -303,6 +303,34 @@ func TestTheCommentedDHCPv6PartOfTheShippedConfigurationLoads(t *testing.T) {
 	start(t, dir).stops()
 }
 
+// Both families have the line, and share one directory of leases.
+func TestTheCommentedSubnetsOfTheShippedConfigurationLoads(t *testing.T) {
+	text := string(must(os.ReadFile("../../config.example.yml")))
+	_, six, _ := strings.Cut(text, "# server6:\n")
+	four, _, _ := strings.Cut(text, "# DHCPv6")
+	six = "server6:\n" + regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(six, "")
+	stock := regexp.MustCompile(`(?m)^ +- (range|netmask|router|dns|lease_time):.*\n`)
+	if n := len(stock.FindAllString(four, -1)); n != 5 {
+		t.Fatalf("%d lines are to be replaced, and not 5", n)
+	}
+	text = stock.ReplaceAllString(four+six, "")
+	if n := strings.Count(text, "# - subnets:"); n != 2 {
+		t.Fatalf("%d lines have subnets, and not 2", n)
+	}
+	text = strings.NewReplacer("# - subnets:", "- subnets:", `"%lo"`, `"127.0.0.1:0"`, `"[::%lo]:547"`, `"[::1]:0"`).Replace(text)
+	dir := files(t, map[string]string{"config.yml": text})
+	for _, name := range []string{"boot.example.yml", "subnets.example.yml"} {
+		if err := os.WriteFile(filepath.Join(dir, name), must(os.ReadFile("../../"+name)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := start(t, dir)
+	d.stops()
+	if want := `msg="subnets loaded" active=0 addresses=4296 file=subnets.example.yml networks=2`; strings.Count(d.log.String(), want) != 1 {
+		t.Errorf("not once: %s\n%s", want, d.log.String())
+	}
+}
+
 func TestHostileRequestsAreCountedAndTheDaemonGoesOn(t *testing.T) {
 	port := freePort(t, "udp4")
 	metrics := fmt.Sprintf("127.0.0.1:%d", freePort(t, "tcp4"))
