@@ -39,11 +39,15 @@ func bars() []bar {
 		{"wrong answers under load", of("offers-overload", "wrong", "ours"), true, 0, figure{}},
 		{"durable leases, of a bare echo's with fdatasync", of("dora", "per_s", "ours-range"), false, .8, of("dora", "per_s", "echo-sync")},
 		{"durable leases, of Kea's without fsync", of("dora", "per_s", "ours-range"), false, 1.8, of("dora", "per_s", "kea", "kea-mt")},
+		{"durable leases of subnets, of the plugin range's", of("dora", "per_s", "ours-subnets"), false, .8, of("dora", "per_s", "ours-range")},
+		{"durable leases of subnets, of Kea's without fsync", of("dora", "per_s", "ours-subnets"), false, 1.8, of("dora", "per_s", "kea", "kea-mt")},
 		{"relaxed leases, of Kea's", of("dora", "per_s", "ours-relaxed"), false, 4, of("dora", "per_s", "kea", "kea-mt")},
 		{"durable leases at half load, p99 of the ACK, ms", of("dora-half", "ack_p99_ms", "ours-range"), true, 10, figure{}},
 		{"durable leases under overload: done, % of the maximum", of("dora-overload", "kept", "ours-range"), false, 90, figure{}},
 		{"durable leases under overload: memory, MiB", of("dora-overload", "rss_mb", "ours-range"), true, 128, figure{}},
 		{"restart with 200,000 leases, seconds", of("restart", "restart_s", "ours-range"), true, 1, figure{}},
+		{"durable leases of subnets at half load, p99 of the ACK, ms", of("dora-half", "ack_p99_ms", "ours-subnets"), true, 10, figure{}},
+		{"durable leases of subnets under overload: done, % of the maximum", of("dora-overload", "kept", "ours-subnets"), false, 90, figure{}},
 		{"known machines, of the best other's", of("dora", "known_s", "ours-range"), false, 2, of("dora", "known_s", "coredhcp-range", "dhcpd", "kea", "kea-mt", "dnsmasq")},
 	}
 	for _, w := range []int{1, 4, 16, 64} {

@@ -56,6 +56,7 @@ func dhcpServers() []*Server {
 		{Name: "ours", Program: "netboot-dhcpd", Command: ours("warning", ""), Files: true, Hosts: true},
 		{Name: "ours-log", Program: "netboot-dhcpd", Command: ours("info", ""), Files: true, Hosts: true},
 		{Name: "ours-range", Program: "netboot-dhcpd", Command: ours("warning", "1h"), Files: true, Hosts: true, Leases: true},
+		{Name: "ours-subnets", Program: "netboot-dhcpd", Command: oursSubnets, Files: true, Hosts: true, Leases: true},
 		{Name: "ours-relaxed", Program: "netboot-dhcpd", Command: ours("warning", "1h durability=relaxed"), Files: true, Hosts: true, Leases: true},
 		{Name: "coredhcp", Program: "stockd", Command: stock("")},
 		{Name: "coredhcp-range", Program: "stockd", Command: stock("1h"), Leases: true},
@@ -100,18 +101,24 @@ func stock(lend string) func(*Programs, *Site) ([]string, error) {
 	}
 }
 
+// bootMap is the map of our own servers.
+func (s *Site) bootMap() error {
+	b := new(strings.Builder)
+	fmt.Fprintf(b, "next-server: 192.0.2.1\nhttp: http://192.0.2.1:8080\nrules:\n  - {ipxe: true, file: %q}\n"+
+		"  - {arch: bios, file: undionly.kpxe}\n  - {arch: uefi-x64, file: ipxe.efi}\n", s.script)
+	if s.hosts > 0 {
+		b.WriteString("hosts:\n")
+	}
+	for i := range s.hosts {
+		fmt.Fprintf(b, "  - {mac: %q, file: \"http://192.0.2.1:8080/%s.ipxe\"}\n", colons(i), hyphens(i))
+	}
+	_, err := s.write("boot.yml", b.String())
+	return err
+}
+
 func ours(level, lend string) func(*Programs, *Site) ([]string, error) {
 	return func(_ *Programs, s *Site) ([]string, error) {
-		b := new(strings.Builder)
-		fmt.Fprintf(b, "next-server: 192.0.2.1\nhttp: http://192.0.2.1:8080\nrules:\n  - {ipxe: true, file: %q}\n"+
-			"  - {arch: bios, file: undionly.kpxe}\n  - {arch: uefi-x64, file: ipxe.efi}\n", s.script)
-		if s.hosts > 0 {
-			b.WriteString("hosts:\n")
-		}
-		for i := range s.hosts {
-			fmt.Fprintf(b, "  - {mac: %q, file: \"http://192.0.2.1:8080/%s.ipxe\"}\n", colons(i), hyphens(i))
-		}
-		if _, err := s.write("boot.yml", b.String()); err != nil {
+		if err := s.bootMap(); err != nil {
 			return nil, err
 		}
 		path, err := s.chain(lend, "boot: boot.yml")
@@ -121,6 +128,28 @@ func ours(level, lend string) func(*Programs, *Site) ([]string, error) {
 		}
 		return args, err
 	}
+}
+
+// oursSubnets lends by a file with one network and two classes. Each machine is of one of the classes.
+func oursSubnets(_ *Programs, s *Site) ([]string, error) {
+	if err := s.bootMap(); err != nil {
+		return nil, err
+	}
+	_, err := s.write("subnets.yml", fmt.Sprintf(`leases: leases
+lease-time: 1h
+options: {routers: %s, domain-name-servers: %s}
+classes:
+  - {name: ipxe, when: 'option user-class = "iPXE"'}
+  - {name: firmware, when: 'substring(option vendor-class-identifier, 0, 9) = "PXEClient" and not exists user-class'}
+networks:
+  - {subnet: %s, pools: [%s-%s]}
+`, machinesGate, s.Address(), subnetsNet, poolFirst, poolLast))
+	if err != nil {
+		return nil, err
+	}
+	path, err := s.write("config.yml", fmt.Sprintf("server4:\n  listen: \"%%%s\"\n  plugins:\n    - server_id: %s\n    - subnets: subnets.yml\n"+
+		"    - boot: boot.yml\n", serverInterface, s.Address()))
+	return []string{"netboot-dhcpd", "-c", path, "-L", "warning"}, err
 }
 
 func iscDHCPD(_ *Programs, s *Site) ([]string, error) {

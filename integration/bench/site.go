@@ -19,6 +19,7 @@ import (
 // the agent has its first address and the server one of the cable's.
 const (
 	machinesNet   = "198.18.0.0/16"
+	subnetsNet    = "198.18.0.0/15" // the same and more, as one network of the plugin subnets
 	machinesGate  = "198.18.0.1"
 	poolFirst     = "198.18.16.0"
 	poolLast      = "198.18.255.250"
