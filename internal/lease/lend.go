@@ -91,7 +91,7 @@ func poolOf(a netip.Addr, from []*Pool) *Pool {
 // key is the owner in the network of the pools.
 func (b *Book) key(owner string, from []*Pool) key {
 	switch {
-	case len(from) == 0 || len(from[0].ranges) == 0:
+	case len(from) == 0:
 		return key{owner, 0}
 	case from[0].fixed:
 		return key{owner, b.plan.network(from[0].ranges[0].First)}
@@ -176,10 +176,12 @@ func (b *Book) commit(owner string, f facts, a netip.Addr, seconds int64, done f
 	k := b.key(owner, from)
 	e, last := b.entries[a], b.owners[k]
 	moves := last != nil && last != e && last.state == Active && last.end > now
+	// Who had an address in each of two networks that are one now keeps the later, if it is still lent to it.
+	returns := moves && e != nil && e.state == Active && e.end > now && !among(last.pool, from)
 	switch {
 	case !b.lendable(e, p, a, owner, now):
 		return 0, false, ErrTaken
-	case moves && !p.fixed && (e == nil || b.held[k] != e):
+	case moves && !p.fixed && !returns && (e == nil || b.held[k] != e):
 		return 0, false, ErrOther
 	}
 	if e = b.at(a, p, now); e.state == Active && e.facts == f && e.durable == e.version && e.young(now) && e.end-now-1 <= seconds {

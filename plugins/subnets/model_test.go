@@ -22,7 +22,7 @@ type believer struct {
 
 type belief struct {
 	addr  netip.Addr
-	until time.Duration
+	until time.Duration // from which follows when it was lent: all leases are for one time
 }
 
 // forgets ends what the machine believes of an address, by whichever relay it was told.
@@ -34,10 +34,10 @@ func (m *believer) forgets(a netip.Addr) {
 	}
 }
 
-// hasOther tells a machine that had an address on each link when they became one network, which leaves it one of them.
-func (m *believer) hasOther(b *belief, now time.Duration) bool {
+// keepsOther tells a machine that had an address on each link when they became one network, and has the later of them still.
+func (m *believer) keepsOther(b *belief, now time.Duration, kept func(netip.Addr) bool) bool {
 	for _, other := range m.links {
-		if other.addr != b.addr && other.until > now {
+		if other.addr != b.addr && other.until > now && other.until >= b.until && kept(other.addr) {
 			return true
 		}
 	}
@@ -86,6 +86,11 @@ func (s *site) allows(n int, a netip.Addr) bool {
 	net, last := text[:strings.LastIndexByte(text, '.')], int(a.As4()[3])
 	p, has := s.pools[net]
 	return has && p[0] <= last && last <= p[1]
+}
+
+// together tells whether two addresses are of one network now.
+func (s *site) together(a, b netip.Addr) bool {
+	return s.shared || netip.PrefixFrom(a, 24).Masked().Contains(b)
 }
 
 func (s *site) change(r *rand.Rand) {
@@ -169,7 +174,7 @@ func lives(t *testing.T, where string, s *site, all []*believer, n int, relay st
 			}
 		}
 		for _, other := range m.links {
-			if s.shared && other != b && other.until > now && other.addr != a {
+			if other != b && other.until > now && other.addr != a && s.together(a, other.addr) {
 				other.until = now // one address in a network
 			}
 		}
@@ -183,7 +188,8 @@ func lives(t *testing.T, where string, s *site, all []*believer, n int, relay st
 			t.Errorf("%s: machine %d hears nothing of %s", where, n, b.addr)
 		case renewed.MessageType() == dhcpv4.MessageTypeNak:
 			own, here := s.reserved[n], s.shared || strings.HasPrefix(b.addr.String(), relay[:len(relay)-1])
-			if here && !m.hasOther(b, now) && s.allows(n, b.addr) && (own == "" || own == b.addr.String()) {
+			kept := func(a netip.Addr) bool { return s.allows(n, a) && s.together(a, b.addr) }
+			if here && !m.keepsOther(b, now, kept) && s.allows(n, b.addr) && (own == "" || own == b.addr.String()) {
 				t.Errorf("%s: machine %d is refused its %s", where, n, b.addr)
 			}
 			m.forgets(b.addr)
