@@ -55,7 +55,7 @@ type Book struct {
 	mu       sync.Mutex
 	time     bookTime
 	entries  map[netip.Addr]*entry
-	kept     []*entry       // those with a record; only ever grows, so that a snapshot may walk it while it does
+	kept     []*entry       // those with a record; only ever grows, to what the pools may have, so that a snapshot may walk it while it does
 	owners   map[key]*entry // the address that each owner had last, unless somebody else has it
 	held     map[key]*entry // what each client is offered
 	holds    list.List      // of entries, the one that is held no longer first

@@ -77,11 +77,12 @@ func prefix(n int) netip.Addr {
 type kind struct {
 	unit func(n int) netip.Addr
 	bits int
+	most int // records that the pool may have; 0: as many as units
 }
 
 // kinds are all that there are.
 func kinds() map[string]kind {
-	return map[string]kind{"IPv4": {addr, 0}, "IPv6": {addr6, 0}, "prefixes": {prefix, 56}}
+	return map[string]kind{"IPv4": {addr, 0, 0}, "IPv6": {addr6, 0, 0}, "prefixes": {prefix, 56, 0}}
 }
 
 // site is a Book on a disk, with one pool.
@@ -114,6 +115,9 @@ func (s *site) open() (err error) {
 		return err
 	}
 	s.pool, err = s.NewPool(lease.Range{First: s.unit(1), Last: s.unit(s.size), Bits: s.bits})
+	if err == nil && s.most > 0 {
+		lease.Bound(s.pool, s.most)
+	}
 	return err
 }
 

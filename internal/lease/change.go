@@ -56,6 +56,9 @@ func (b *Book) set(e *entry, s State, f facts, start, end int64) {
 	} else {
 		b.kept = append(b.kept, e)
 		e.kept = true
+		if e.pool != nil {
+			e.pool.records++
+		}
 	}
 	b.counts[s]++
 	b.leave(e)

@@ -25,6 +25,9 @@ func Replays(records ...[]byte) error {
 	return err
 }
 
+// Bound makes a Pool's bound small, so that a test reaches it.
+func Bound(p *Pool, records int) { p.most = records }
+
 // At and After are a Range's.
 func At(r Range, n uint64) netip.Addr        { return r.at(n) }
 func After(r Range, a netip.Addr) netip.Addr { return r.after(a) }

@@ -38,11 +38,11 @@ func (b *Book) Offer(owner string, want netip.Addr, from ...*Pool) (netip.Addr, 
 func (b *Book) choose(owner string, want netip.Addr, now int64, from []*Pool) *entry {
 	k := b.key(owner, from)
 	for _, e := range []*entry{b.owners[k], b.held[k]} {
-		if e != nil && among(e.pool, from) && b.lendable(e, e.pool, e.addr, owner, now) {
+		if e != nil && among(e.pool, from) && e.pool.room(e) && b.lendable(e, e.pool, e.addr, owner, now) {
 			return e
 		}
 	}
-	if p := poolOf(want, from); p != nil && b.lendable(b.entries[want], p, want, owner, now) {
+	if p := poolOf(want, from); p != nil && p.room(b.entries[want]) && b.lendable(b.entries[want], p, want, owner, now) {
 		return b.at(want, p, now)
 	}
 	for {
@@ -112,7 +112,13 @@ func (b *Book) at(a netip.Addr, p *Pool, now int64) *entry {
 		e = &entry{addr: a, bits: bits, pool: b.plan.pool(a), network: b.plan.network(a), place: outside}
 		b.entries[a] = e
 	case e.bits != bits: // it was lent at another length once
+		if e.kept && e.pool != nil {
+			e.pool.records--
+		}
 		e.bits, e.pool, e.stray = bits, b.plan.pool(a), false
+		if e.kept && e.pool != nil {
+			e.pool.records++
+		}
 	}
 	return e
 }
@@ -181,6 +187,8 @@ func (b *Book) commit(owner string, f facts, a netip.Addr, seconds int64, done f
 	switch {
 	case !b.lendable(e, p, a, owner, now):
 		return 0, false, ErrTaken
+	case !p.room(e):
+		return 0, false, ErrExhausted
 	case moves && !p.fixed && !returns && (e == nil || b.held[k] != e):
 		return 0, false, ErrOther
 	}
@@ -258,7 +266,8 @@ func (b *Book) Release(owner string, a netip.Addr) bool {
 	return true
 }
 
-// Decline quarantines an address that a client was offered or lent, and found in use; false: it was not.
+// Decline quarantines an address that a client was offered or lent, and found in use; false: it was not, or its pool has
+// no record left for it.
 func (b *Book) Decline(owner string, a netip.Addr) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -266,6 +275,10 @@ func (b *Book) Decline(owner string, a netip.Addr) bool {
 	b.sweep(now)
 	e := b.entries[a]
 	if e == nil || (e.held == nil || e.held.owner != owner) && (e.state != Active || e.end <= now || e.facts.owner() != owner) {
+		return false
+	}
+	if e.pool != nil && !e.pool.room(e) {
+		b.withdraw(e) // and nobody is offered it again
 		return false
 	}
 	b.set(e, Abandoned, "", now, now+int64(b.config.Quarantine/time.Second)+1)

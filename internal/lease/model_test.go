@@ -248,7 +248,9 @@ type believer struct {
 }
 
 func TestAcknowledgedLeasesSurviveLossesOfPowerAndNoneIsDoubled(t *testing.T) {
-	for name, k := range kinds() {
+	all := kinds()
+	all["bounded"] = kind{addr6, 0, 7}
+	for name, k := range all {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(*seeds) {
 				survivesLossesOfPower(t, seed, k)
@@ -284,6 +286,9 @@ func survivesLossesOfPower(t *testing.T, seed uint64, k kind) {
 		}
 		if err := s.open(); err != nil {
 			t.Fatalf("seed %d, life %d: %v", seed, life, err)
+		}
+		if st := s.Stats(); s.most > 0 && st.Active+st.Free+st.Abandoned > s.most {
+			t.Fatalf("seed %d, life %d: %+v, and no more than %d may have a record", seed, life, st, s.most)
 		}
 		for _, c := range all {
 			if l := s.on(c.addr); c.until > s.clock.physical && (l.Owner != c.name || l.State != lease.Active) {

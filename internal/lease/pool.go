@@ -20,15 +20,30 @@ type Pool struct {
 	returned  returned            // addresses before next that were only offered
 	inside    map[netip.Addr]bool // is in returned
 	available order               // had an owner, and are free now
+	records   int                 // how many of its units have one
+	most      int                 // as many may have one
 }
+
+// maxRecords bounds what a Book knows of one IPv6 pool. Clients make up identities, and such a pool has an address for each of
+// them. In IPv4 the pool's own size is the bound.
+const maxRecords = 1 << 16
+
+// full tells whether no unit more may get a record. New owners get what has been free for the longest time then, as in a pool
+// that has no fresh one left.
+func (p *Pool) full() bool { return p.records >= p.most }
+
+// room tells whether a unit, whose entry is e if there is one, has a record or may get one.
+func (p *Pool) room(e *entry) bool { return e != nil && e.kept || !p.full() }
 
 // Fixed is one address that the configuration gives to one client. It is lent like one of a pool, if nobody else still has
 // it, and the client may ask for it while it has another one. It should be in no other pool.
-func Fixed(a netip.Addr) *Pool { return &Pool{ranges: []Range{{First: a, Last: a}}, fixed: true} }
+func Fixed(a netip.Addr) *Pool {
+	return &Pool{ranges: []Range{{First: a, Last: a}}, fixed: true, most: 1}
+}
 
 // FixedPrefix is Fixed for a prefix, of which no part should be in a pool.
 func FixedPrefix(p netip.Prefix) *Pool {
-	return &Pool{ranges: []Range{Prefixes(p, p.Bits())}, fixed: true}
+	return &Pool{ranges: []Range{Prefixes(p, p.Bits())}, fixed: true, most: 1}
 }
 
 // NewPool adds a pool to the addresses that are of no network, with what the journal says of them. Pools must not overlap.
@@ -55,7 +70,10 @@ func (b *Book) NewPool(addrs Range) (*Pool, error) {
 }
 
 func newPool(ranges []Range, network uint16) *Pool {
-	p := &Pool{ranges: slices.Clone(ranges), network: network}
+	p := &Pool{ranges: slices.Clone(ranges), network: network, most: math.MaxInt}
+	if len(ranges) > 0 && ranges[0].First.Is6() {
+		p.most = maxRecords
+	}
 	slices.SortFunc(p.ranges, func(a, b Range) int { return a.First.Compare(b.First) })
 	p.reset()
 	return p
@@ -63,7 +81,7 @@ func newPool(ranges []Range, network uint16) *Pool {
 
 // reset forgets what was lent.
 func (p *Pool) reset() {
-	p.turn, p.next, p.returned, p.inside, p.available = 0, netip.Addr{}, nil, map[netip.Addr]bool{}, nil
+	p.turn, p.next, p.returned, p.inside, p.available, p.records = 0, netip.Addr{}, nil, map[netip.Addr]bool{}, nil, 0
 	if len(p.ranges) > 0 {
 		p.next = p.ranges[0].First
 	}
@@ -104,6 +122,9 @@ func (p *Pool) behind(a netip.Addr) {
 
 // fresh takes what nobody has had.
 func (b *Book) fresh(p *Pool, owner string, now int64) (a netip.Addr, ok bool) {
+	if p.full() {
+		return netip.Addr{}, false
+	}
 	if a, ok = b.scattered(p, owner, now); ok {
 		return a, true
 	}

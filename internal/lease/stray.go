@@ -64,5 +64,9 @@ func (b *Book) home(e *entry) {
 		e.bits = bits
 	} else if e.bits != bits {
 		e.pool = nil
+		return
+	}
+	if e.kept {
+		e.pool.records++
 	}
 }
