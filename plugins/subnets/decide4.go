@@ -40,6 +40,8 @@ func (p *Policy) decide(c *client4, b ledger) plan {
 	switch {
 	case c.MAC == "":
 		return silent("the client has no hardware address")
+	case len(c.ID) > maxEcho:
+		return silent("its client identifier is too long to come back in a reply, as RFC 6842 demands")
 	case c.network == nil && c.kind == dhcpv4.MessageTypeRequest && !c.meansUs:
 		return plan{because: "it chose another server", quiet: true}
 	case c.network == nil && c.kind == dhcpv4.MessageTypeRelease:

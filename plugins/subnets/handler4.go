@@ -194,7 +194,7 @@ func (x *exchange) inform() (*dhcpv4.DHCPv4, bool) {
 func (x *exchange) refuse(want netip.Addr, because string) (*dhcpv4.DHCPv4, bool) {
 	lend.Refuse(x.resp)
 	x.counts.NAKs.Inc()
-	x.fields(want).WithField("because", because).Info("refused")
+	x.line(logrus.InfoLevel, because, want, "refused", logrus.Fields{"because": because})
 	return x.resp, true
 }
 

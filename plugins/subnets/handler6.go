@@ -151,7 +151,7 @@ func (x *exchange6) give(f *fate, lends bool) (g given, err error) {
 	case refused != nil && x.policy.Load() != x.now:
 		return g, errChanged
 	case refused != nil: // somebody else was faster
-		x.fields(f, g.unit).WithField("because", refused.Error()).Info("refused")
+		x.line(logrus.InfoLevel, refused.Error(), f, g.unit, "refused", logrus.Fields{"because": refused.Error()})
 		x.none(f)
 		return given{}, nil
 	}
@@ -193,13 +193,11 @@ func (x *exchange6) none(f *fate) {
 func (x *exchange6) exhausted(f *fate) {
 	x.none(f)
 	x.counts.Exhausted.Inc()
-	if x.warning.passes() {
-		what := "no address is free; enlarge the pools of the network or shorten the lease time"
-		if f.of == prefixes {
-			what = "no prefix is free; enlarge what the network delegates or shorten the lease time"
-		}
-		x.fields(f, netip.Prefix{}).Warn(what)
+	what := "no address is free; enlarge the pools of the network or shorten the lease time"
+	if f.of == prefixes {
+		what = "no prefix is free; enlarge what the network delegates or shorten the lease time"
 	}
+	x.line(logrus.WarnLevel, what, f, netip.Prefix{}, what, nil)
 }
 
 // end ends a lease that the client gives back or found in use.
@@ -233,10 +231,19 @@ func (x *exchange6) drop(p plan6) (dhcpv6.DHCPv6, bool) {
 	if p.quiet {
 		level = logrus.DebugLevel
 	}
-	if x.log.Logger.IsLevelEnabled(level) {
-		x.fields(nil, netip.Prefix{}).WithField("because", p.because).Log(level, "no lease")
-	}
+	x.line(level, p.because, nil, netip.Prefix{}, "no lease", logrus.Fields{"because": p.because})
 	return nil, true
+}
+
+// line logs what can be asked for without end; see seldom.
+func (x *exchange6) line(level logrus.Level, cause string, f *fate, unit netip.Prefix, message string, more logrus.Fields) {
+	left := logrus.Fields{}
+	if level < logrus.DebugLevel {
+		level, left = x.lines.level(level, cause)
+	}
+	if x.log.Logger.IsLevelEnabled(level) {
+		x.fields(f, unit).WithFields(more).WithFields(left).Log(level, message)
+	}
 }
 
 // fields are those of a line about the client and what it has.

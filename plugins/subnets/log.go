@@ -3,30 +3,16 @@ package subnets
 import (
 	"net/netip"
 	"strconv"
-	"sync/atomic"
-	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/sirupsen/logrus"
 )
 
-// throttle lets one warning through in a while.
-type throttle struct{ last atomic.Int64 }
-
-// warnEvery is the time between two warnings, in seconds.
-const warnEvery = 10
-
-func (t *throttle) passes() bool {
-	now, last := time.Now().Unix(), t.last.Load()
-	return now-last >= warnEvery && t.last.CompareAndSwap(last, now)
-}
-
 // exhausted ends a request that found no free address.
 func (x *exchange) exhausted() (*dhcpv4.DHCPv4, bool) {
 	x.counts.Exhausted.Inc()
-	if x.warning.passes() {
-		x.fields(netip.Addr{}).Warn("no address is free; enlarge the pools of the network or shorten the lease time")
-	}
+	const because = "no address is free; enlarge the pools of the network or shorten the lease time"
+	x.line(logrus.WarnLevel, because, netip.Addr{}, because, nil)
 	return nil, true
 }
 
@@ -36,7 +22,7 @@ func (x *exchange) notItsOwn(p plan, got netip.Addr) {
 	if because == "" {
 		because = "its reserved address was just offered to another machine"
 	}
-	x.fields(got).WithFields(logrus.Fields{"reserved": x.fixed.String(), "because": because}).Warn("not its own address")
+	x.line(logrus.WarnLevel, x.machine.name+" "+because, got, "not its own address", logrus.Fields{"reserved": x.fixed.String(), "because": because})
 }
 
 // drop ends the request without a reply.
@@ -45,10 +31,19 @@ func (x *exchange) drop(p plan) (*dhcpv4.DHCPv4, bool) {
 	if p.quiet {
 		level = logrus.DebugLevel
 	}
-	if x.log.Logger.IsLevelEnabled(level) {
-		x.fields(x.asks).WithField("because", p.because).Log(level, "no lease")
-	}
+	x.line(level, p.because, x.asks, "no lease", logrus.Fields{"because": p.because})
 	return nil, true
+}
+
+// line logs what can be asked for without end; see seldom.
+func (x *exchange) line(level logrus.Level, cause string, a netip.Addr, message string, more logrus.Fields) {
+	left := logrus.Fields{}
+	if level < logrus.DebugLevel {
+		level, left = x.lines.level(level, cause)
+	}
+	if x.log.Logger.IsLevelEnabled(level) {
+		x.fields(a).WithFields(more).WithFields(left).Log(level, message)
+	}
 }
 
 // fields are those of a line about the client.

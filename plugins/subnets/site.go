@@ -17,15 +17,15 @@ import (
 
 // site is one file at work: its leases and what the file says now. Both families share it.
 type site struct {
-	path    string
-	book    *lease.Book
-	store   *store.Store
-	policy  *live.Value[Policy]
-	log     *logrus.Entry
-	counts  *lend.Counts
-	warning throttle
-	pings   pinger
-	idle    bool // lends nothing
+	path   string
+	book   *lease.Book
+	store  *store.Store
+	policy *live.Value[Policy]
+	log    *logrus.Entry
+	counts *lend.Counts
+	lines  *seldom
+	pings  pinger
+	idle   bool // lends nothing
 
 	noServerID sync.Once
 }
@@ -36,13 +36,19 @@ func (e *Env) openSite(path string, metrics *lend.Metrics) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{path: path, log: e.Log, counts: metrics.Of(path), idle: e.OnlyFinds, pings: newEchoes()}
+	clock := e.Clock
+	if clock == nil {
+		if clock, err = lease.HostClock(); err != nil {
+			return nil, err
+		}
+	}
+	s := &site{path: path, log: e.Log, lines: newSeldom(clock), counts: metrics.Of(path), idle: e.OnlyFinds, pings: newEchoes()}
 	if e.Leases != "" {
 		p.dir, s.pings = e.Leases, noPings{}
 		p.keeps = store.Settings{} // nobody outside is told
 	}
 	s.store, err = store.Open(store.Config{
-		Settings: p.keeps, Dir: p.dir, Clock: e.Clock, Log: e.Log, Counts: hook.NewCounts(e.Metrics),
+		Settings: p.keeps, Dir: p.dir, Clock: clock, Log: e.Log, Counts: hook.NewCounts(e.Metrics),
 		Event: s.counts.Event, Wrote: s.counts.Wrote, Failed: s.counts.Failed,
 	})
 	if err != nil {
