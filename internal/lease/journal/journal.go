@@ -172,8 +172,8 @@ func (j *Journal) wait(b *batch) (news []*compaction, due, closing bool) {
 	for q.next.empty() && len(q.news) == 0 && !q.due && !q.closing {
 		q.wake.Wait()
 	}
-	// Who is about to append may do so first, which makes fewer syncs: some 20 % more leases where processors are busy. Where
-	// they are not, it takes no time.
+	// Who is about to append may do so first, which makes fewer syncs: of 64 clients at a time 24 leases share one, and 21
+	// without this (integration/bench, case dora; five pairs of runs). More leases a second were not seen.
 	q.mu.Unlock()
 	runtime.Gosched()
 	q.mu.Lock()
