@@ -93,3 +93,13 @@ func growBuffers(conn *net.UDPConn) {
 		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, socketBuffer)
 	})
 }
+
+// duplicate is another descriptor of a socket, which the caller closes.
+func duplicate(conn *net.UDPConn) (fd int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	fdErr := raw.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) })
+	return fd, errors.Join(fdErr, err)
+}

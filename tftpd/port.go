@@ -1,7 +1,6 @@
 package tftpd
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -27,10 +26,8 @@ type port struct {
 	sessions  map[netip.AddrPort]*session
 	timers    timers
 	looked    time.Time // when the timers were looked at last
-	asleep    bool      // the goroutine waits, and is to be woken up for what is due before its alarm
-	alarm     time.Time // zero: there is none
-	strangers int       // ERROR 5 sent since strangeAt
-	strangeAt time.Time
+	alarm     alarm
+	strangers ration     // of ERROR 5
 	ended     []*session // to be recorded when the lock is free
 	closed    bool
 }
@@ -52,19 +49,10 @@ func newPort(t *TFTP, conn *net.UDPConn, listen bool) (*port, error) {
 		sessions: map[netip.AddrPort]*session{}}, nil
 }
 
-// duplicate is another descriptor of a socket, which the caller closes.
-func duplicate(conn *net.UDPConn) (fd int, err error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	fdErr := raw.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) })
-	return fd, errors.Join(fdErr, err)
-}
-
 // run serves until the port is closed.
 func (p *port) run() error {
 	defer p.mute()
+	var share share
 	for {
 		wait, open := p.rest()
 		if !open {
@@ -76,7 +64,7 @@ func (p *port) run() error {
 		}
 		now := p.t.Now()
 		p.turn(func() {
-			p.asleep = false
+			p.alarm.asleep = false
 			for i := range batch {
 				p.take(&batch[i], now)
 			}
@@ -91,6 +79,7 @@ func (p *port) run() error {
 		if p.listen {
 			p.t.requested(batch, now)
 		}
+		share.end(now, p.listen && len(batch) > 0)
 	}
 }
 
@@ -98,11 +87,7 @@ func (p *port) run() error {
 func (p *port) rest() (wait time.Duration, open bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.asleep, p.alarm = true, p.timers.next()
-	if p.alarm.IsZero() {
-		return -1, !p.closed
-	}
-	return max(p.alarm.Sub(p.t.Now()), 0), !p.closed
+	return p.alarm.set(p.timers.next(), p.t.Now()), !p.closed
 }
 
 // turn does something to sessions under the lock, sends what it put into the outbox, and then records what has ended.
@@ -110,9 +95,8 @@ func (p *port) turn(do func()) {
 	p.mu.Lock()
 	do()
 	p.out.flush()
-	if next := p.timers.next(); p.asleep && !next.IsZero() && (p.alarm.IsZero() || next.Before(p.alarm)) {
-		p.asleep = false
-		p.in.ring()
+	if p.alarm.late(p.timers.next()) || p.closed {
+		p.wake()
 	}
 	ended := p.ended
 	p.ended = nil
@@ -120,11 +104,19 @@ func (p *port) turn(do func()) {
 	p.t.finish(ended...)
 }
 
+// wake ends the goroutine's sleep.
+func (p *port) wake() {
+	if p.alarm.asleep {
+		p.alarm.asleep = false
+		p.in.ring()
+	}
+}
+
 // mute is the end of the goroutine: nobody rings or sends any more.
 func (p *port) mute() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.closed, p.asleep = true, false
+	p.closed, p.alarm.asleep = true, false
 	unix.Close(p.in.bell)
 	unix.Close(p.fd)
 	p.out.fd = -1 // the number may soon be another file's
@@ -197,10 +189,6 @@ func (p *port) close() {
 			if !s.over {
 				p.fail(s, errStopping, p.t.Now())
 			}
-		}
-		if p.asleep {
-			p.asleep = false
-			p.in.ring()
 		}
 	})
 }
@@ -298,10 +286,7 @@ func (p *port) stranger(d *datagram, now time.Time) {
 	if p.listen || opcode(d.data) != opAck {
 		return
 	}
-	if now.Sub(p.strangeAt) >= time.Second {
-		p.strangers, p.strangeAt = 0, now
-	}
-	if p.strangers++; p.strangers <= perSecond {
+	if p.strangers.takes(perSecond, now) {
 		p.out.packet(&d.peer, errorPacket(codeUnknownTID, "Unknown transfer ID"))
 	}
 }
