@@ -70,36 +70,49 @@ func (c *cable) serves(args ...string) {
 	}
 }
 
-// asks sends a read request and returns the answer and who gave it.
+// asks sends a read request, once, and returns the answer and who gave it. The network may still be coming up, so a file
+// that does not exist is asked for first, until it is refused: that leaves no transfer behind, as a request that is
+// repeated may, for which the server's stop would wait.
 func (c *cable) asks(server, blksize string) (answer, from string) {
 	c.t.Helper()
 	must(c.t, c.machine.Do(func() error {
-		conn, err := net.ListenUDP("udp", nil)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
 		to, err := net.ResolveUDPAddr("udp", server)
 		if err != nil {
 			return err
 		}
-		b := make([]byte, 10_000)
-		for range 20 { // the network may still be coming up
-			if _, err := conn.WriteToUDP([]byte("\x00\x01ipxe.efi\x00octet\x00blksize\x00"+blksize+"\x00"), to); err != nil {
-				return err
-			}
-			if err := conn.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
-				return err
-			}
-			if n, a, err := conn.ReadFromUDP(b); err == nil {
-				_, _ = conn.WriteToUDP([]byte("\x00\x05\x00\x00\x00"), a)
-				answer, from = string(b[:n]), a.IP.String()
-				return nil
+		for tries := 1; ; tries++ {
+			if _, _, err = exchange(to, "\x00\x01none\x00octet\x00", time.Second); err == nil {
+				break
+			} else if tries == 20 {
+				return fmt.Errorf("%s says nothing: %w", server, err)
 			}
 		}
-		return fmt.Errorf("%s says nothing", server)
+		answer, from, err = exchange(to, "\x00\x01ipxe.efi\x00octet\x00blksize\x00"+blksize+"\x00", 20*time.Second)
+		return err
 	}))
 	return answer, from
+}
+
+// exchange sends a request from a port of its own, waits for the answer, and aborts what it began.
+func exchange(to *net.UDPAddr, request string, patience time.Duration) (answer, from string, err error) {
+	conn, err := net.ListenUDP("udp", nil)
+	if err != nil {
+		return "", "", err
+	}
+	defer conn.Close()
+	if _, err := conn.WriteToUDP([]byte(request), to); err != nil {
+		return "", "", err
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		return "", "", err
+	}
+	b := make([]byte, 10_000)
+	n, a, err := conn.ReadFromUDP(b)
+	if err != nil {
+		return "", "", err
+	}
+	_, _ = conn.WriteToUDP([]byte("\x00\x05\x00\x00\x00"), a)
+	return string(b[:n]), a.IP.String(), nil
 }
 
 func TestBlocksFitThePathAndAnswersComeFromTheAddressAsked(t *testing.T) {
