@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +16,7 @@ func results(t *testing.T, samples ...Sample) *Results {
 	t.Helper()
 	r := &Results{raw: new(bytes.Buffer)}
 	for _, s := range samples {
-		if err := r.Add(s); err != nil {
+		if err := r.Add(&s); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -37,6 +38,18 @@ func TestTheMedianIsOfOneServerInOneCase(t *testing.T) {
 	}
 	if lines := strings.Count(r.raw.(*bytes.Buffer).String(), "\n"); lines != 6 {
 		t.Errorf("%d lines were written for 6 samples", lines)
+	}
+}
+
+func TestAFigureThatNothingWasMeasuredForIsTold(t *testing.T) {
+	r := results(t, sample("a", "ours", "kept", math.NaN()), sample("a", "ours", "kept", math.Inf(1)), sample("a", "ours", "kept", 90))
+	if m, ok := r.Median("a", "ours", "kept"); !ok || m != 90 {
+		t.Errorf("median %v, %t", m, ok)
+	}
+	for _, s := range r.Samples[:2] {
+		if len(s.Notes) != 1 || !strings.HasPrefix(s.Notes[0], "kept was not measured") {
+			t.Errorf("notes %q", s.Notes)
+		}
 	}
 }
 

@@ -149,10 +149,10 @@ func (b *Bench) measure(ctx context.Context, cases []Case) error {
 				if err != nil {
 					s.Error = err.Error()
 				}
-				fmt.Fprintln(os.Stderr, "  "+progress(s))
-				if err := b.results.Add(s); err != nil {
+				if err := b.results.Add(&s); err != nil {
 					return err
 				}
+				fmt.Fprintln(os.Stderr, "  "+progress(s))
 			}
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"slices"
 	"time"
 )
@@ -24,9 +26,15 @@ type Results struct {
 	raw     io.Writer
 }
 
-// Add keeps a sample.
-func (r *Results) Add(s Sample) error {
-	r.Samples = append(r.Samples, s)
+// Add keeps a sample. A figure that is no number, as a share of nothing is, is none: a note says so.
+func (r *Results) Add(s *Sample) error {
+	for _, metric := range slices.Sorted(maps.Keys(s.Metrics)) {
+		if v := s.Metrics[metric]; math.IsNaN(v) || math.IsInf(v, 0) {
+			delete(s.Metrics, metric)
+			s.Notes = append(s.Notes, metric+" was not measured: there was nothing to divide by")
+		}
+	}
+	r.Samples = append(r.Samples, *s)
 	line, err := json.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("results: %w", err)

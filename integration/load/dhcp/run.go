@@ -34,7 +34,7 @@ type Plan struct {
 // generator came to send it, so that a stall shows in all the exchanges that it delayed.
 type Result struct {
 	Begun, Done, Lost int
-	Elapsed           time.Duration // of the time in which exchanges were begun
+	Elapsed           time.Duration // of the time in which exchanges were begun; over 0
 	DoneInTime        int           // exchanges done in that time
 	Faults            Faults
 	Offer, ACK        load.Histogram
@@ -124,13 +124,15 @@ func (p Plan) Run(ctx context.Context, port *Port) (*Result, error) {
 
 func (g *generator) run(ctx context.Context) error {
 	g.start = time.Now()
-	for now := time.Duration(0); ; {
+	for now, was := time.Duration(0), true; ; {
 		open := now < g.For && ctx.Err() == nil && (g.Exchanges == 0 || g.result.Begun < g.Exchanges)
+		if was { // the first look after the end counts: on a busy machine it may be the only one
+			g.result.Elapsed, g.result.DoneInTime, was = now, g.result.Done, open
+		}
 		if open {
 			if err := g.begin(now); err != nil {
 				return err
 			}
-			g.result.Elapsed, g.result.DoneInTime = now, g.result.Done
 		} else if g.inFlight == 0 || ctx.Err() != nil {
 			return ctx.Err()
 		}
