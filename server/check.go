@@ -96,10 +96,16 @@ var written = map[string]string{
 	"server4 staticroute": "staticroute: 198.51.100.0/24,192.0.2.1",
 }
 
-// listens looks for interfaces that this host does not have. It opens nothing.
+// listens looks for interfaces that this host does not have, each once, on however many ports it is heard. It opens
+// nothing.
 func (f *Findings) listens(c *Config, s Section) {
+	looked := map[string]bool{"": true}
 	for _, a := range s.Addresses {
-		if _, err := net.InterfaceByName(a.Zone); a.Zone != "" && err != nil {
+		if looked[a.Zone] {
+			continue
+		}
+		looked[a.Zone] = true
+		if _, err := net.InterfaceByName(a.Zone); err != nil {
 			f.Warnings.Add(c.listen[s.Name], "%s: this host has no interface %q; correct listen if the server is to run here", s.Name, a.Zone)
 		}
 	}
