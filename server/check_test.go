@@ -6,7 +6,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/coredhcp-netboot/suite/server"
 )
@@ -67,5 +69,26 @@ func TestEveryStockPluginIsShownAsItIsWritten(t *testing.T) {
 		if seen < 6 {
 			t.Errorf("%s: saw %d plugins", section, seen)
 		}
+	}
+}
+
+// CoreDHCP's loader would wait for the writer of a FIFO.
+func TestAConfigurationThatIsNoFileIsRefusedAtOnce(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "config.yml")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := server.Load(fifo, nil)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if want := fifo + ": is no regular file; name one"; err == nil || err.Error() != want {
+			t.Errorf("says %v, not %s", err, want)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits")
 	}
 }

@@ -124,6 +124,9 @@ func Load(path string, known []string) (*Config, error) {
 	var problems conf.Problems
 	var places layout
 	_ = errors.As(conf.Load(path, &places), &problems)
+	if !problems.Located() { // CoreDHCP would get no further, and wait for the writer of a FIFO
+		return nil, problems
+	}
 	loaded, err := config.Load(path)
 	if err != nil {
 		if len(problems) == 0 { // what it says of a file that is wrong elsewhere is a consequence
