@@ -132,3 +132,35 @@ func TestEveryLinkInThePagesLeadsSomewhere(t *testing.T) {
 		t.Errorf("found %d links", links)
 	}
 }
+
+// The names of metrics are constants of their own.
+var metricIn = regexp.MustCompile(`"((netboot_(?:lease_)?[a-z]+_)[a-z0-9_]+)"`)
+
+func TestEveryMetricIsInThePageOfMetricsOrWhereItLeads(t *testing.T) {
+	t.Parallel()
+	const page = "../docs/metrics.md"
+	all := readFile(t, page)
+	for _, m := range linkIn.FindAllStringSubmatch(all, -1) {
+		path, _, _ := strings.Cut(m[1], "#")
+		all += readFile(t, filepath.Join(filepath.Dir(page), path))
+	}
+	names := 0
+	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		for _, m := range metricIn.FindAllStringSubmatch(readFile(t, path), -1) {
+			names++
+			if !strings.Contains(all, "`"+m[1]) {
+				t.Errorf("%s: the metric %s is in no page", path, m[1])
+			}
+			if !strings.Contains(readFile(t, page), "`"+m[2]) {
+				t.Errorf("%s says nothing of %s*", page, m[2])
+			}
+		}
+		return nil
+	})
+	if err != nil || names < 30 {
+		t.Fatal(names, err)
+	}
+}
