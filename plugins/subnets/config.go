@@ -118,7 +118,7 @@ type Reservation struct {
 	Name      conf.At[string]            `yaml:"name"`
 	MAC       conf.List[conf.At[mac]]    `yaml:"mac"`
 	ClientID  conf.List[conf.At[octets]] `yaml:"client-id"`
-	DUID      conf.List[conf.At[octets]] `yaml:"duid"`
+	DUID      conf.List[conf.At[duid]]   `yaml:"duid"`
 	CircuitID conf.At[octets]            `yaml:"circuit-id"`
 	RemoteID  conf.At[octets]            `yaml:"remote-id"`
 	Address   conf.List[conf.At[ip]]     `yaml:"address"`

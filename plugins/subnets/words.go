@@ -92,9 +92,12 @@ func (r *addrs) UnmarshalText(b []byte) error {
 		*r = addrs{}
 		return fmt.Errorf("%q is not a range; write it like 192.0.2.100-192.0.2.199", b)
 	case r.First.BitLen() != r.Last.BitLen():
+		*r = addrs{}
 		return fmt.Errorf("%q begins in one family and ends in the other; write it like 192.0.2.100-192.0.2.199", b)
 	case r.Last.Less(r.First):
-		return fmt.Errorf("the first address, %s, comes after the last, %s; exchange them", r.First, r.Last)
+		wrong := r.Range
+		*r = addrs{} // what else is wrong with it is a consequence
+		return fmt.Errorf("the first address, %s, comes after the last, %s; exchange them", wrong.First, wrong.Last)
 	}
 	return nil
 }
@@ -135,6 +138,20 @@ func (o *octets) UnmarshalText(b []byte) error {
 	}
 	if n := len(o.string); n == 0 || n > lease.MaxField {
 		return fmt.Errorf("must have 1 to %d bytes, not %d", lease.MaxField, n)
+	}
+	return nil
+}
+
+// duid is a client's DUID: a type of two bytes, and up to 128 more (RFC 8415 section 11.1).
+type duid struct{ octets }
+
+func (d *duid) UnmarshalText(b []byte) error {
+	if err := d.octets.UnmarshalText(b); err != nil {
+		return err
+	}
+	if n := len(d.string); d.string == string(b) || n < 3 || n > 130 {
+		d.string = ""
+		return fmt.Errorf("%q is no DUID; write its 3 to 130 bytes like 00:03:00:01:52:54:00:aa:bb:02", b)
 	}
 	return nil
 }

@@ -140,10 +140,11 @@ func TestAnOptionIsFoundByNameOrNumberAndMisspellingsAreHelped(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"router":    `option router is unknown; did you mean "routers"?`,
-		"whatever1": "option whatever1 is unknown; declare it with its code and type",
-		"224":       "option 224 has no type; declare it",
-		"ipxe.efi":  "option ipxe.efi is unknown: there is no option space ipxe",
+		"router":            `option router is unknown; did you mean "routers"?`,
+		"dhcp6.name-server": `option dhcp6.name-server is unknown; did you mean "dhcp6.name-servers"?`,
+		"whatever1":         "option whatever1 is unknown; declare it with its code and type",
+		"224":               "option 224 has no type; declare it",
+		"ipxe.efi":          "option ipxe.efi is unknown: there is no option space ipxe",
 	} {
 		if _, err := r.Lookup(name); err == nil || err.Error() != want {
 			t.Errorf("%s: got %v, want %s", name, err, want)

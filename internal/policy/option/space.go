@@ -239,7 +239,11 @@ func (r *Registry) Lookup(name string) (*Definition, error) {
 		}
 		return nil, fmt.Errorf("option %s has no type; declare it", name)
 	}
-	if remedy := conf.Suggest(short, space.names()); strings.HasPrefix(remedy, "did") {
+	names, prefix := space.names(), strings.TrimSuffix(name, short)
+	for i := range names {
+		names[i] = prefix + names[i]
+	}
+	if remedy := conf.Suggest(name, names); strings.HasPrefix(remedy, "did") {
 		return nil, fmt.Errorf("option %s is unknown; %s", name, remedy)
 	}
 	return nil, fmt.Errorf("option %s is unknown; declare it with its code and type", name)
