@@ -104,7 +104,7 @@ func Open(c Config) (s *Store, err error) {
 	if err = s.follow(&c, followers); err != nil {
 		return s, err
 	}
-	if s.control, err = control.Serve(c.Dir, s.Book); err != nil {
+	if s.control, err = control.Serve(c.Dir, byHand{s.Book, c.Log}); err != nil {
 		c.Log.WithError(err).Warn("netbootctl cannot release leases while this runs: its socket cannot be made")
 	}
 	return s, nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"github.com/coredhcp-netboot/suite/internal/lease"
 	"github.com/coredhcp-netboot/suite/internal/lease/control"
@@ -261,5 +262,29 @@ func TestWordsOfDurability(t *testing.T) {
 	}
 	if _, err := store.ParseDurability("none"); err == nil || !strings.Contains(err.Error(), "use strict or relaxed") {
 		t.Error(err)
+	}
+}
+
+// Nobody asked the server for it, so that nothing else tells why a lease ended.
+func TestWhatTheToolTakesBackIsLogged(t *testing.T) {
+	dir := t.TempDir()
+	log, told := logtest.NewNullLogger()
+	s, err := store.Open(store.Config{Dir: dir, Log: logrus.NewEntry(log), Counts: hook.NewCounts(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool, err := s.NewPool(addrs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lab := &site{s, t, pool, dir}
+	defer lab.close()
+	a := lab.leases("lab-pi", time.Hour)
+	c := dial(t, dir)
+	for range 2 { // the second finds nothing
+		_ = c.Release(a)
+	}
+	if all := told.AllEntries(); len(all) != 1 || all[0].Message != "released" || all[0].Data["ip"] != a || all[0].Data["because"] != "netbootctl took it back" {
+		t.Errorf("%v", all)
 	}
 }
