@@ -237,6 +237,9 @@ func (s *Server) ExplainAt(request []byte, port uint16) Explanation {
 		return x
 	case reply == nil:
 		x.DroppedBy = &Dropped{Plugin: w.last.Plugin, At: s.place(w.last.At.String()), Why: strings.Join(s.log, "; ")}
+		if w.last.Plugin == "subnets" && family == "server6" && x.Client.Relay == "" {
+			x.Notes = append(x.Notes, "without a relay the subnet follows from the addresses of the interface, which are not looked at here: add --relay with an address of the subnet")
+		}
 	default:
 		x.Reply = w.reply(reply)
 	}
