@@ -210,7 +210,7 @@ func (s *Server) ExplainAt(request []byte, port uint16) Explanation {
 		x.Outcome = "no reply: this is no DHCPv4 message, which has a magic number behind 236 bytes, and no DHCPv6 message: " + err.Error()
 		return x
 	}
-	family, answer := "server6", s.chain.Answer6
+	family, answer := "server6", s.answer6
 	served := s.config.Server6 != nil
 	if packet.IsV4(request) {
 		family, served = "server4", s.config.Server4 != nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/coredhcp-netboot/suite/internal/firmware"
 	"github.com/coredhcp-netboot/suite/plugins/boot"
+	"github.com/coredhcp-netboot/suite/server"
 	"github.com/coredhcp-netboot/suite/server/request"
 )
 
@@ -34,6 +35,11 @@ func (s *Server) facts(port uint16) request.Facts {
 		to = s.identifier()
 	}
 	return request.Facts{Local: netip.AddrPortFrom(to, port)}
+}
+
+// answer6 asks the chain. Plugins leave values for later ones only where they are told facts, if there are none.
+func (s *Server) answer6(message []byte, heard server.Step) ([]byte, error) {
+	return s.chain.AnswerFrom6(message, request.Facts{}, heard)
 }
 
 // identifier is the address by which DHCPv4 clients know this server: the one of server_id, or else local4.
