@@ -65,7 +65,7 @@ func TestEveryMistakeOfAConditionIsReportedInOneRunWithItsPlace(t *testing.T) {
 	for text, want := range map[string]string{
 		"option arhc = 00:07 and\n  exists ipxe.efo or nonesuch(option arch) = 1": `
 site.yml:3:16: option arhc is unknown; did you mean "arch"?
-site.yml:4:10: option ipxe.efo is unknown; did you mean "efi"?
+site.yml:4:10: option ipxe.efo is unknown; did you mean "ipxe.efi"?
 site.yml:4:22: there is no function "nonesuch"; use one of binary-to-ascii, concat, encode-int, extract-int, lcase, packet, pick-first-value, reverse, substring, suffix, ucase, v6relay`,
 		`arch = 00:07`:                       "\nsite.yml:3:9: \"arch\" has no meaning here; an option is written: option arch",
 		`knwon`:                              "\nsite.yml:3:9: \"knwon\" has no meaning here; did you mean \"known\"?",
