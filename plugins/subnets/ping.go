@@ -2,19 +2,21 @@ package subnets
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv4"
 )
 
 // pinger asks whether somebody uses an address.
 type pinger interface {
-	// ping calls heard once, later or at once, and does not wait.
-	ping(a netip.Addr, heard func(inUse bool))
+	// ping calls heard once, later or at once, and does not wait. With an error nobody was asked.
+	ping(a netip.Addr, heard func(inUse bool, err error))
 }
 
 // Pings wait for an answer as long as dhcpd's, and not again for a client that soon repeats its DISCOVER. So many at once are
@@ -37,7 +39,7 @@ type echoes struct {
 
 // echo is one question, and who wait for its answer.
 type echo struct {
-	heard []func(bool)
+	heard []func(bool, error)
 	timer *time.Timer
 }
 
@@ -45,22 +47,32 @@ func newEchoes() *echoes {
 	return &echoes{waiting: map[netip.Addr]*echo{}, silent: map[netip.Addr]time.Time{}}
 }
 
-func (p *echoes) ping(a netip.Addr, heard func(bool)) {
+var errBusy = fmt.Errorf("%d addresses are asked already", mostPings)
+
+func (p *echoes) ping(a netip.Addr, heard func(bool, error)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e := p.waiting[a]; e != nil {
 		e.heard = append(e.heard, heard)
 		return
 	}
-	if time.Since(p.silent[a]) < pingAgain || len(p.waiting) >= mostPings || p.send(a) != nil {
-		p.idle()
-		heard(false)
+	if time.Since(p.silent[a]) < pingAgain {
+		heard(false, nil)
 		return
 	}
-	p.waiting[a] = &echo{heard: []func(bool){heard}, timer: time.AfterFunc(pingTime, func() { p.end(a, false) })}
+	err := errBusy
+	if len(p.waiting) < mostPings {
+		err = p.send(a)
+	}
+	if err != nil {
+		p.idle()
+		heard(false, err)
+		return
+	}
+	p.waiting[a] = &echo{heard: []func(bool, error){heard}, timer: time.AfterFunc(pingTime, func() { p.end(a, false) })}
 }
 
-// send asks. What cannot be asked is not known to be in use.
+// send asks.
 func (p *echoes) send(a netip.Addr) error {
 	if p.conn == nil {
 		conn, err := icmp.ListenPacket("ip4:icmp", "0.0.0.0")
@@ -123,7 +135,7 @@ func (p *echoes) end(a netip.Addr, inUse bool) {
 	p.idle()
 	p.mu.Unlock()
 	for _, heard := range e.heard {
-		heard(inUse)
+		heard(inUse, nil)
 	}
 }
 
@@ -138,7 +150,7 @@ func (p *echoes) idle() {
 // noPings asks nobody.
 type noPings struct{}
 
-func (noPings) ping(_ netip.Addr, heard func(bool)) { heard(false) }
+func (noPings) ping(_ netip.Addr, heard func(bool, error)) { heard(false, nil) }
 
 var errInUse = errors.New("somebody answers at the address")
 
@@ -152,15 +164,18 @@ func (x *exchange) pingFirst(a netip.Addr) error {
 	if l, known := x.book.Lease(a); known && l.Owner == x.Owner {
 		return nil
 	}
-	owner, line := x.Owner, x.fields(a)
 	return x.under.Hold(func(done func(error)) {
-		x.pings.ping(a, func(inUse bool) {
+		x.pings.ping(a, func(inUse bool, err error) {
+			if err != nil {
+				const what = "the address is offered without ping-check, which cannot ask; the daemon needs NET_RAW and a route there"
+				x.line(logrus.WarnLevel, what, a, what, logrus.Fields{"because": err.Error()})
+			}
 			if !inUse {
 				done(nil)
 				return
 			}
-			x.book.Decline(owner, a)
-			line.Warn("in use: somebody answers at the address without a lease; nobody gets it for a day")
+			x.book.Decline(x.Owner, a)
+			x.fields(a).Warn("in use: somebody answers at the address without a lease; nobody gets it for a day")
 			done(errInUse)
 		})
 	})

@@ -55,3 +55,26 @@ func TestAnAddressThatAnswersIsQuarantinedAndASilentOneOffered(t *testing.T) {
 	}
 	l.machine(2).requests("NAK", asks("10.1.1.100"))
 }
+
+// The server's host has no way to the network of its clients, as one that may not open a raw socket has none.
+func TestAnAddressThatCannotBePingedIsOfferedAndTheLogSaysSo(t *testing.T) {
+	host, err := nettest.New(t).Space("server")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLab(t, "ping-check: true\n"+office)
+	req, err := dhcpv4.NewDiscovery(l.machine(1).mac)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reply []byte
+	if err := host.Do(func() error { reply, err = l.chain.AnswerFrom4(req.ToBytes(), l.facts, nil); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if offer, err := dhcpv4.FromBytes(reply); err != nil || offer.YourIPAddr.String() != "10.1.1.100" {
+		t.Errorf("%v, %v", offer, err)
+	}
+	if log := l.log.String(); !strings.Contains(log, "without ping-check, which cannot ask") || !strings.Contains(log, "unreachable") {
+		t.Errorf("the log does not say so:\n%s", log)
+	}
+}
