@@ -38,6 +38,21 @@ type found struct {
 	classes []*class
 }
 
+// leave tells later plugins where a client with the address is.
+func (f *found) leave(r *request.Request, p *Policy, a netip.Addr) {
+	if f.network == nil {
+		return
+	}
+	place := netboot.Place{Network: f.network.name}
+	if s := p.subnet(a); s != nil {
+		place.Subnet = s.Prefix.String()
+	}
+	for _, c := range f.classes {
+		place.Classes = append(place.Classes, c.Name)
+	}
+	request.Leave(r, place)
+}
+
 // maxID bounds a client identifier that is an owner.
 const maxID = lease.MaxField - 1
 

@@ -36,7 +36,7 @@ func (s *site) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 	}
 	x.read()
 	if s.idle {
-		x.leave(netip.Addr{})
+		x.leave(x.under, x.now, netip.Addr{})
 		return resp, false
 	}
 	plan := x.now.decide(x.client4, s.book)
@@ -73,21 +73,6 @@ func (x *exchange) read() {
 	c.classes = policy.Match(nil, x.env, x.now.classes)
 }
 
-// leave tells later plugins where the client is.
-func (x *exchange) leave(a netip.Addr) {
-	if x.network == nil {
-		return
-	}
-	p := netboot.Place{Network: x.network.name}
-	if s := x.now.subnet(a); s != nil {
-		p.Subnet = s.Prefix.String()
-	}
-	for _, c := range x.classes {
-		p.Classes = append(p.Classes, c.Name)
-	}
-	request.Leave(x.under, p)
-}
-
 // anyPool is a pool of the client's network: offers are taken back by the network.
 func (x *exchange) anyPool() []*lease.Pool {
 	if x.fixed.IsValid() {
@@ -115,7 +100,7 @@ func (x *exchange) offer(p plan) (*dhcpv4.DHCPv4, bool) {
 	if p.verb == lendNow || lend.LeavesAfterOffer(x.req) {
 		return x.lend(got, p)
 	}
-	x.leave(got)
+	x.leave(x.under, x.now, got)
 	told := x.outcome(got)
 	x.write(told, got, leaseTime(told, x.client4, x.req))
 	x.fields(got).Debug("offered")
@@ -167,7 +152,7 @@ func (x *exchange) lend(want netip.Addr, p plan) (*dhcpv4.DHCPv4, bool) {
 	if asked == forever {
 		granted = forever
 	}
-	x.leave(want)
+	x.leave(x.under, x.now, want)
 	x.write(told, want, granted)
 	x.resp.ClientIPAddr = x.req.ClientIPAddr
 	level := logrus.InfoLevel
@@ -182,7 +167,7 @@ func (x *exchange) lend(want netip.Addr, p plan) (*dhcpv4.DHCPv4, bool) {
 
 // inform tells the rest to a client that has an address, without a lease (RFC 2131 section 4.3.5).
 func (x *exchange) inform() (*dhcpv4.DHCPv4, bool) {
-	x.leave(x.ciaddr)
+	x.leave(x.under, x.now, x.ciaddr)
 	x.write(x.outcome(netip.Addr{}), netip.Addr{}, 0)
 	x.resp.ClientIPAddr = x.req.ClientIPAddr
 	x.under.Deliver(request.Delivery{To: netip.AddrPortFrom(x.ciaddr, dhcpv4.ClientPort)})

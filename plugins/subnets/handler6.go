@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv6"
@@ -12,7 +11,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/coredhcp-netboot/suite/internal/lease"
-	"github.com/coredhcp-netboot/suite/internal/netboot"
 	"github.com/coredhcp-netboot/suite/internal/policy"
 	"github.com/coredhcp-netboot/suite/server/request"
 )
@@ -46,7 +44,7 @@ func (s *site) Handle6(req, resp dhcpv6.DHCPv6) (dhcpv6.DHCPv6, bool) {
 	x.env = environment6(req, msg)
 	x.classes = policy.Match(nil, x.env, x.now.classes6)
 	if s.idle {
-		x.leave(netip.Addr{})
+		x.leave(x.under, x.now, netip.Addr{})
 		return resp, false
 	}
 	if x.us == "" {
@@ -101,7 +99,7 @@ func (x *exchange6) answer(plan plan6) (dhcpv6.DHCPv6, bool) {
 		}
 		x.write(&plan.fates[i], told[i])
 	}
-	x.leave(first)
+	x.leave(x.under, x.now, first)
 	x.options(x.outcome(first))
 	return x.resp, false
 }
@@ -210,21 +208,6 @@ func (x *exchange6) end(f *fate, l lease.Lease) {
 	}
 }
 
-// leave tells later plugins where the client is.
-func (x *exchange6) leave(a netip.Addr) {
-	if x.network == nil {
-		return
-	}
-	p := netboot.Place{Network: x.network.name}
-	if s := x.now.subnet(a); s != nil {
-		p.Subnet = s.Prefix.String()
-	}
-	for _, c := range x.classes {
-		p.Classes = append(p.Classes, c.Name)
-	}
-	request.Leave(x.under, p)
-}
-
 // drop ends the request without a reply.
 func (x *exchange6) drop(p plan6) (dhcpv6.DHCPv6, bool) {
 	level := logrus.InfoLevel
@@ -237,13 +220,7 @@ func (x *exchange6) drop(p plan6) (dhcpv6.DHCPv6, bool) {
 
 // line logs what can be asked for without end; see seldom.
 func (x *exchange6) line(level logrus.Level, cause string, f *fate, unit netip.Prefix, message string, more logrus.Fields) {
-	left := logrus.Fields{}
-	if level < logrus.DebugLevel {
-		level, left = x.lines.level(level, cause)
-	}
-	if x.log.Logger.IsLevelEnabled(level) {
-		x.fields(f, unit).WithFields(more).WithFields(left).Log(level, message)
-	}
+	x.lines.log(x.log, level, cause, message, func() *logrus.Entry { return x.fields(f, unit).WithFields(more) })
 }
 
 // fields are those of a line about the client and what it has.
@@ -261,17 +238,6 @@ func (x *exchange6) fields(f *fate, unit netip.Prefix) *logrus.Entry {
 	if f != nil {
 		fields["iaid"] = hex.EncodeToString(f.iaid[:])
 	}
-	if x.Hostname != "" {
-		fields["hostname"] = strconv.QuoteToASCII(x.Hostname[:min(len(x.Hostname), 64)])
-	}
-	if x.link.IsValid() {
-		fields["relay"] = x.link.String()
-	}
-	if x.machine != nil {
-		fields["reservation"] = x.machine.name
-	}
-	if x.network != nil {
-		fields["network"] = x.network.name
-	}
+	x.whereabouts(fields, x.Hostname, x.link)
 	return x.log.WithFields(fields)
 }

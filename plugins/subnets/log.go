@@ -37,13 +37,7 @@ func (x *exchange) drop(p plan) (*dhcpv4.DHCPv4, bool) {
 
 // line logs what can be asked for without end; see seldom.
 func (x *exchange) line(level logrus.Level, cause string, a netip.Addr, message string, more logrus.Fields) {
-	left := logrus.Fields{}
-	if level < logrus.DebugLevel {
-		level, left = x.lines.level(level, cause)
-	}
-	if x.log.Logger.IsLevelEnabled(level) {
-		x.fields(a).WithFields(more).WithFields(left).Log(level, message)
-	}
+	x.lines.log(x.log, level, cause, message, func() *logrus.Entry { return x.fields(a).WithFields(more) })
 }
 
 // fields are those of a line about the client.
@@ -52,17 +46,22 @@ func (x *exchange) fields(a netip.Addr) *logrus.Entry {
 	if a.IsValid() {
 		fields["ip"] = a.String()
 	}
-	if x.Hostname != "" {
-		fields["hostname"] = strconv.QuoteToASCII(x.Hostname[:min(len(x.Hostname), 64)])
-	}
-	if x.link.IsValid() {
-		fields["relay"] = x.link.String()
-	}
-	if x.machine != nil {
-		fields["reservation"] = x.machine.name
-	}
-	if x.network != nil {
-		fields["network"] = x.network.name
-	}
+	x.whereabouts(fields, x.Hostname, x.link)
 	return x.log.WithFields(fields)
+}
+
+// whereabouts adds to the fields of a line what is known of any client.
+func (f *found) whereabouts(fields logrus.Fields, hostname string, link netip.Addr) {
+	if hostname != "" {
+		fields["hostname"] = strconv.QuoteToASCII(hostname[:min(len(hostname), 64)])
+	}
+	if link.IsValid() {
+		fields["relay"] = link.String()
+	}
+	if f.machine != nil {
+		fields["reservation"] = f.machine.name
+	}
+	if f.network != nil {
+		fields["network"] = f.network.name
+	}
 }

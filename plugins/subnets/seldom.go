@@ -33,6 +33,17 @@ type cause struct {
 
 func newSeldom(c lease.Clock) *seldom { return &seldom{clock: c, causes: map[string]*cause{}} }
 
+// log writes a line at its usual level, or at debug if its cause was told lately. The entry is made only if it is written.
+func (s *seldom) log(to *logrus.Entry, usual logrus.Level, because, message string, entry func() *logrus.Entry) {
+	level, left := usual, logrus.Fields(nil)
+	if usual < logrus.DebugLevel {
+		level, left = s.level(usual, because)
+	}
+	if to.Logger.IsLevelEnabled(level) {
+		entry().WithFields(left).Log(level, message)
+	}
+}
+
 // level is that of a line of a cause: the usual one every 10 seconds at most, with the number of those that were left out since
 // the last one, or else debug.
 func (s *seldom) level(usual logrus.Level, because string) (logrus.Level, logrus.Fields) {
