@@ -2,11 +2,11 @@ package boot_test
 
 import (
 	"os"
-	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/coredhcp-netboot/suite/internal/conf/conftest"
 	"github.com/coredhcp-netboot/suite/plugins/boot"
 )
 
@@ -31,30 +31,11 @@ func TestEveryExampleInTheREADMEIsAMap(t *testing.T) {
 
 func TestEveryKeyOfAMapIsInTheREADME(t *testing.T) {
 	text := readme(t)
-	for _, key := range yamlKeys(reflect.TypeFor[boot.File](), map[reflect.Type]bool{}) {
+	for _, key := range conftest.Keys[boot.File]() {
 		if !strings.Contains(text, "`"+key+"`") {
 			t.Errorf("key %s is not in the README", key)
 		}
 	}
-}
-
-// yamlKeys are the keys of a type and of what it holds.
-func yamlKeys(t reflect.Type, seen map[reflect.Type]bool) (keys []string) {
-	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
-		t = t.Elem()
-	}
-	if t.Kind() != reflect.Struct || seen[t] {
-		return nil
-	}
-	seen[t] = true
-	for i := range t.NumField() {
-		f := t.Field(i)
-		if name, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); name != "" {
-			keys = append(keys, name)
-		}
-		keys = append(keys, yamlKeys(f.Type, seen)...)
-	}
-	return keys
 }
 
 func TestTheShippedMapIsTaken(t *testing.T) {
@@ -67,7 +48,7 @@ func TestTheShippedMapIsTaken(t *testing.T) {
 	}
 	b, err := os.ReadFile("../../boot.example.yml")
 	must(t, err)
-	for _, key := range yamlKeys(reflect.TypeFor[boot.File](), map[reflect.Type]bool{}) {
+	for _, key := range conftest.Keys[boot.File]() {
 		if key != "features" && key != "circuit-id" && key != "remote-id" && key != "firmware" && !strings.Contains(string(b), key+":") {
 			t.Errorf("key %s is not in boot.example.yml", key)
 		}

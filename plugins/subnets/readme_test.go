@@ -2,11 +2,11 @@ package subnets_test
 
 import (
 	"os"
-	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/coredhcp-netboot/suite/internal/conf/conftest"
 	"github.com/coredhcp-netboot/suite/plugins/subnets"
 )
 
@@ -33,30 +33,11 @@ func TestEveryExampleInTheREADMEIsTaken(t *testing.T) {
 
 func TestEveryKeyOfTheFileIsInTheREADME(t *testing.T) {
 	text := readme(t)
-	for _, key := range yamlKeys(reflect.TypeFor[subnets.File](), map[reflect.Type]bool{}) {
+	for _, key := range conftest.Keys[subnets.File]() {
 		if !strings.Contains(text, "`"+key+"`") && !strings.Contains(text, key+":") {
 			t.Errorf("key %s is not in the README", key)
 		}
 	}
-}
-
-// yamlKeys are the keys of a type and of what it holds.
-func yamlKeys(t reflect.Type, seen map[reflect.Type]bool) (keys []string) {
-	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
-		t = t.Elem()
-	}
-	if t.Kind() != reflect.Struct || seen[t] {
-		return nil
-	}
-	seen[t] = true
-	for i := range t.NumField() {
-		f := t.Field(i)
-		if name, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); name != "" {
-			keys = append(keys, name)
-		}
-		keys = append(keys, yamlKeys(f.Type, seen)...)
-	}
-	return keys
 }
 
 func TestEveryMetricIsInTheREADME(t *testing.T) {
