@@ -81,9 +81,10 @@ type entry struct {
 	start, end int64
 	pool       *Pool // nil: the address is in none
 	held       *hold
-	version    uint32 // counts the changes
-	durable    uint32 // the newest that is on stable storage
-	place      int32  // in expiring, or if it is free and not held in its pool's available
+	turn       *list.Element // in its pool's offered or resting
+	version    uint32        // counts the changes
+	durable    uint32        // the newest that is on stable storage
+	place      int32         // in expiring, or if it is free and not held in its pool's available
 	state      State
 	kept       bool   // has a record
 	stray      bool   // was one at the last arrangement
@@ -93,6 +94,7 @@ type entry struct {
 // hold is an offer.
 type hold struct {
 	owner string
+	since int64 // when it was offered first
 	until int64
 	link  *list.Element
 }

@@ -24,8 +24,9 @@ func (b *Book) hold(e *entry, owner string, now int64) {
 	if e.state == Free {
 		b.leave(e)
 	}
-	e.held = &hold{owner: owner, until: until, link: b.holds.PushBack(e)}
+	e.held = &hold{owner: owner, since: now, until: until, link: b.holds.PushBack(e)}
 	b.held[k] = e
+	e.lineUp()
 }
 
 // drop forgets that an entry is held.
@@ -33,6 +34,7 @@ func (b *Book) drop(e *entry) {
 	if e.held != nil {
 		delete(b.held, key{e.held.owner, e.network})
 		b.holds.Remove(e.held.link)
+		e.stepOut()
 		e.held = nil
 	}
 	b.join(e)
@@ -71,6 +73,8 @@ func (b *Book) set(e *entry, s State, f facts, start, end int64) {
 		b.owners[key{f.owner(), e.network}] = e
 	}
 	b.drop(e)
+	e.stepOut()
+	e.lineUp()
 }
 
 // leave takes an entry out of the order that it is in; join puts it into the one where it belongs.
@@ -99,6 +103,9 @@ func (b *Book) expire(e *entry) {
 	b.counts[e.state]--
 	b.counts[Free]++
 	b.leave(e)
+	if e.state == Abandoned {
+		e.stepOut()
+	}
 	e.state = Free
 	b.strays.ended = b.strays.ended || e.stray
 	b.join(e)

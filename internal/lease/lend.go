@@ -15,8 +15,9 @@ var (
 )
 
 // Offer reserves an address for a while and tells it: the one that the client has, was offered, or had last; or the wanted
-// one, which may be invalid; or one that nobody has had, see Pool; or the one that has been free for the longest time. Pools
-// are asked in their order, and are all of one network. It writes nothing. A prefix is told by its first address.
+// one, which may be invalid; or one that nobody has had, see Pool; or the one that has been free for the longest time; or one
+// that somebody else was offered at least 10 seconds ago; or one that was found in use at least 10 minutes ago. Pools are asked
+// in their order, and are all of one network. It writes nothing. A prefix is told by its first address.
 func (b *Book) Offer(owner string, want netip.Addr, from ...*Pool) (netip.Addr, error) {
 	if owner == "" || len(owner) > MaxField {
 		return netip.Addr{}, errNoOwner
@@ -58,7 +59,7 @@ func (b *Book) choose(owner string, want netip.Addr, now int64, from []*Pool) *e
 			}
 		}
 		if oldest == nil {
-			if !b.sweepOne(now) && !b.rearrange(now) {
+			if !b.sweepOne(now) && !b.rearrange(now) && !b.makeRoom(now, from) {
 				return nil
 			}
 			continue
@@ -115,7 +116,9 @@ func (b *Book) at(a netip.Addr, p *Pool, now int64) *entry {
 		if e.kept && e.pool != nil {
 			e.pool.records--
 		}
+		e.stepOut()
 		e.bits, e.pool, e.stray = bits, b.plan.pool(a), false
+		e.lineUp()
 		if e.kept && e.pool != nil {
 			e.pool.records++
 		}

@@ -17,6 +17,7 @@ import (
 type model struct {
 	now   time.Duration
 	addrs []modelAddr
+	turns int
 }
 
 // gone marks an owner who has had another address since.
@@ -27,9 +28,13 @@ type modelAddr struct {
 	used      bool
 	active    bool
 	abandoned bool
+	rests     int64 // the end of a quarantine, as it is written
 	start     int64
 	end       int64
 	heldBy    string
+	heldSince int64
+	heldTurn  int  // of all offers
+	heldIdle  bool // the owner had no lease of it then
 	heldUntil int64
 }
 
@@ -81,11 +86,36 @@ func (m *model) offer(owner string, want int) int {
 			}
 		}
 	}
+	if got < 0 {
+		got = m.scarce()
+	}
 	if got >= 0 {
+		if m.addrs[got].heldBy != owner {
+			m.turns++
+			m.addrs[got].heldSince, m.addrs[got].heldTurn = m.seconds(), m.turns
+			m.addrs[got].heldIdle = !m.addrs[got].active
+		}
 		m.withdraw(owner)
 		m.addrs[got].heldBy, m.addrs[got].heldUntil = owner, m.seconds()+120
 	}
 	return got
+}
+
+// scarce is the address that was offered first of those that nobody has; or else the one that was declined first.
+func (m *model) scarce() int {
+	offered, declined := -1, -1
+	for i, a := range m.addrs {
+		if a.heldBy != "" && a.heldIdle && m.seconds()-a.heldSince >= 10 && (offered < 0 || a.heldTurn < m.addrs[offered].heldTurn) {
+			offered = i
+		}
+		if a.abandoned && m.seconds()-a.start >= 600 && (declined < 0 || a.start < m.addrs[declined].start) {
+			declined = i
+		}
+	}
+	if offered < 0 && declined >= 0 {
+		offered, m.addrs[declined].abandoned, m.addrs[declined].end = declined, false, m.seconds()
+	}
+	return offered
 }
 
 func (m *model) withdraw(owner string) {
@@ -133,14 +163,17 @@ func (m *model) decline(owner string, i int) bool {
 	if i < 0 || i >= len(m.addrs) || m.addrs[i].heldBy != owner && (!m.addrs[i].active || m.addrs[i].owner != owner) {
 		return false
 	}
-	m.addrs[i] = modelAddr{used: true, abandoned: true, end: m.seconds() + 86401}
+	m.addrs[i] = modelAddr{used: true, abandoned: true, rests: m.seconds() + 86401, start: m.seconds(), end: m.seconds() + 86401}
 	return true
 }
 
-// restart forgets offers. Who has lost its last address to another is then known by the one before.
+// restart forgets offers, and that a quarantine was ended early. Who has lost its last address to another is then known by the one before.
 func (m *model) restart() {
 	for i := range m.addrs {
 		m.addrs[i].heldBy = ""
+		if end := m.addrs[i].rests; end > m.seconds() {
+			m.addrs[i].abandoned, m.addrs[i].end = true, end
+		}
 		owner, was := strings.CutPrefix(m.addrs[i].owner, gone)
 		if !was || m.last(owner) >= 0 {
 			continue
@@ -216,12 +249,13 @@ func doesWhatASimpleOneDoes(t *testing.T, seed uint64, k kind) {
 			}
 		case 7:
 			if r.IntN(8) == 0 {
+				passes(s, m, time.Second)
 				if got, want := s.Decline(owner, s.unit(1+i)), m.decline(owner, i); got != want {
 					t.Fatalf("%s: declined: %v, want %v", where, got, want)
 				}
 			}
 		case 8:
-			passes(s, m, []time.Duration{time.Second, 3 * time.Second, 119 * time.Second, 2 * time.Minute, 25 * time.Hour}[r.IntN(5)])
+			passes(s, m, []time.Duration{time.Second, 3 * time.Second, 11 * time.Second, 119 * time.Second, 2 * time.Minute, 11 * time.Minute, 25 * time.Hour}[r.IntN(7)])
 		case 9:
 			s.clock.steps(time.Duration(r.IntN(49)-24) * time.Hour)
 			if r.IntN(2) == 0 {

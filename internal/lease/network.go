@@ -80,6 +80,7 @@ func (b *Book) rehome() {
 	for _, e := range b.kept {
 		b.own(e)
 	}
+	b.lineUp()
 	b.findStrays()
 	clear(b.held)
 	for at := b.holds.Front(); at != nil; {

@@ -2,6 +2,7 @@ package lease
 
 import (
 	"container/heap"
+	"container/list"
 	"math"
 	"net/netip"
 	"slices"
@@ -20,6 +21,8 @@ type Pool struct {
 	returned  returned            // addresses before next that were only offered
 	inside    map[netip.Addr]bool // is in returned
 	available order               // had an owner, and are free now
+	offered   list.List           // of entries that nobody has, the one that was offered first at the front
+	resting   list.List           // of abandoned entries, likewise
 	records   int                 // how many of its units have one
 	most      int                 // as many may have one
 }
@@ -64,6 +67,7 @@ func (b *Book) NewPool(addrs Range) (*Pool, error) {
 			p.available.add(e)
 		}
 	}
+	b.lineUp()
 	b.findStrays()
 	p.skip(b.entries)
 	return p, nil

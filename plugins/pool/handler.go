@@ -180,7 +180,7 @@ func (h *chain) release(a *asker) (*dhcpv4.DHCPv4, bool) {
 
 func (h *chain) decline(a *asker) (*dhcpv4.DHCPv4, bool) {
 	if ip := a.option(dhcpv4.OptionRequestedIPAddress); lend.MeansUs(a.req, a.resp) && h.book.Decline(a.Owner, ip) {
-		h.fields(a, ip).Warn("declined: somebody uses the address without a lease; nobody gets it for a day")
+		h.fields(a, ip).Warn("declined: somebody uses the address without a lease; nobody gets it for a day, as long as others are free")
 	}
 	return nil, true
 }

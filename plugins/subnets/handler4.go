@@ -193,7 +193,7 @@ func (x *exchange) release() (*dhcpv4.DHCPv4, bool) {
 
 func (x *exchange) decline() (*dhcpv4.DHCPv4, bool) {
 	if x.meansUs && x.book.Decline(x.Owner, x.asks) {
-		x.fields(x.asks).Warn("declined: somebody uses the address without a lease; nobody gets it for a day")
+		x.fields(x.asks).Warn("declined: somebody uses the address without a lease; nobody gets it for a day, as long as others are free")
 	}
 	return nil, true
 }

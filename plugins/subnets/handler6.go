@@ -204,7 +204,7 @@ func (x *exchange6) end(f *fate, l lease.Lease) {
 	case x.kind == dhcpv6.MessageTypeRelease && x.book.Release(l.Owner, l.Addr):
 		x.fields(f, l.Prefix).Info("released")
 	case x.kind == dhcpv6.MessageTypeDecline && x.book.Decline(l.Owner, l.Addr):
-		x.fields(f, l.Prefix).Warn("declined: somebody uses the address without a lease; nobody gets it for a day")
+		x.fields(f, l.Prefix).Warn("declined: somebody uses the address without a lease; nobody gets it for a day, as long as others are free")
 	}
 }
 

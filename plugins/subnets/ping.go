@@ -175,7 +175,7 @@ func (x *exchange) pingFirst(a netip.Addr) error {
 				return
 			}
 			x.book.Decline(x.Owner, a)
-			x.fields(a).Warn("in use: somebody answers at the address without a lease; nobody gets it for a day")
+			x.fields(a).Warn("in use: somebody answers at the address without a lease; nobody gets it for a day, as long as others are free")
 			done(errInUse)
 		})
 	})
