@@ -14,6 +14,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv6"
 	"github.com/sirupsen/logrus"
 
+	"github.com/coredhcp-netboot/suite/internal/lease/store"
 	"github.com/coredhcp-netboot/suite/server"
 )
 
@@ -146,7 +147,7 @@ func TestAPrivateChainTouchesNoLeaseAndDoesNotSleep(t *testing.T) {
 	dir := filepath.Dir(c.Path)
 	t.Chdir(dir)
 	var heard []string
-	ch, err := server.Private{Scratch: t.TempDir(), Heard: func(_ logrus.Level, text string) { heard = append(heard, text) }}.Chain(c)
+	ch, err := server.Private{Leases: store.Copies{Scratch: t.TempDir()}, Heard: func(_ logrus.Level, text string) { heard = append(heard, text) }}.Chain(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/coredhcp/coredhcp/plugins"
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
+	"github.com/coredhcp-netboot/suite/internal/lease/store"
 )
 
 // Findings are what Check has to say.
@@ -55,7 +56,7 @@ func (f *Findings) setUp(at conf.Pos, section string, plugin *plugins.Plugin, p 
 	if p.Name == "file" && len(p.Args) > 1 && p.Args[1] != "autorefresh" {
 		f.Warnings.Add(at, "%s: plugin file: the word %q is ignored, and changes are not seen; %s", section, p.Args[1], conf.Suggest(p.Args[1], []string{"autorefresh"}))
 	}
-	args, err := private(p, scratch)
+	args, err := private(p, store.Copies{Scratch: scratch})
 	if err != nil {
 		f.Problems.Add(at, "%s: plugin %s: %v", section, p.Name, err)
 		return

@@ -13,12 +13,13 @@ import (
 
 	"github.com/coredhcp/coredhcp/config"
 
+	"github.com/coredhcp-netboot/suite/internal/lease/store"
 	"github.com/coredhcp-netboot/suite/plugins/pool"
 )
 
-// private are a plugin's arguments with its state replaced by a copy below scratch, and without what would go on
-// running. Of the stock plugins only range writes; prefix keeps its leases in memory; file reads, and watches.
-func private(p config.PluginConfig, scratch string) ([]string, error) {
+// private are a plugin's arguments with its state replaced by a copy, and without what would go on running. Of the stock
+// plugins only range writes; prefix keeps its leases in memory; file reads, and watches.
+func private(p config.PluginConfig, copies store.Copies) ([]string, error) {
 	args := slices.Clone(p.Args)
 	switch {
 	case p.Name == "file" && len(args) > 1: // autorefresh
@@ -28,7 +29,7 @@ func private(p config.PluginConfig, scratch string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		dir, err := os.MkdirTemp(scratch, "range-")
+		dir, err := os.MkdirTemp(copies.Scratch, "range-")
 		if err != nil {
 			return nil, err
 		}
@@ -39,6 +40,16 @@ func private(p config.PluginConfig, scratch string) ([]string, error) {
 		copied := filepath.Join(dir, filepath.Base(name))
 		if err := copyDatabase(name, copied); err != nil {
 			return nil, fmt.Errorf("the leases %s cannot be read: %w; correct the name or its permissions", name, err)
+		}
+		if rangeIsOurs {
+			to := pool.Dir([]string{copied})
+			if err := os.Mkdir(to, 0o700); err != nil {
+				return nil, err
+			}
+			copies.Put(to, pool.Dir(args))
+		} else {
+			_, missing := os.Stat(copied)
+			copies.Tell(store.Copied{Of: name, Err: missing})
 		}
 		if args[0] = copied; options != "" {
 			args[0] += "?" + options

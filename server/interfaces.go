@@ -98,6 +98,15 @@ func takeSnapshot() (*snapshot, error) {
 	return s, nil
 }
 
+// HostInterface is this host's interface of that name, as requests tell of it; one of no index: there is none.
+func HostInterface(name string) (request.Interface, error) {
+	s, err := takeSnapshot()
+	if err != nil {
+		return request.Interface{}, fmt.Errorf("the interfaces of this host cannot be listed: %w", err)
+	}
+	return s.byIndex[s.byName[name]], nil
+}
+
 // follow takes a new snapshot after each change, until ctx ends. Changes that come together make one.
 func (i *interfaces) follow(ctx context.Context) {
 	changed := make(chan struct{}, 1)

@@ -12,11 +12,13 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv6"
 	"github.com/sirupsen/logrus"
+
+	"github.com/coredhcp-netboot/suite/internal/lease/store"
 )
 
 // Private is how somebody who wants to see what a chain does sets it up: as in the daemon, but with stateful stock plugins on copies of their state, and without delays.
 type Private struct {
-	Scratch string // a directory for the copies
+	Leases store.Copies // whose directory is for all copies
 	// OnlyBoot runs no stock plugin but server_id, and lends everybody the same address: for what does not depend on
 	// who asked before.
 	OnlyBoot bool
@@ -43,7 +45,7 @@ func (p Private) Chain(c *Config, own ...*plugins.Plugin) (*Chain, error) {
 		case plugin.Name == "sleep", p.OnlyBoot && plugin.Name != "server_id":
 			byName[plugin.Name] = passing(plugin)
 		default:
-			byName[plugin.Name] = onCopies(plugin, p.Scratch)
+			byName[plugin.Name] = onCopies(plugin, p.Leases)
 		}
 	}
 	for _, plugin := range own {
@@ -94,23 +96,23 @@ func lend4(_, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 }
 
 // onCopies is p, a stock plugin, kept from files that the daemon uses.
-func onCopies(p *plugins.Plugin, scratch string) *plugins.Plugin {
+func onCopies(p *plugins.Plugin, copies store.Copies) *plugins.Plugin {
 	w := &plugins.Plugin{Name: p.Name}
 	if p.Setup4 != nil {
 		w.Setup4 = func(args ...string) (handler.Handler4, error) {
-			return setUpOnCopies(p.Name, p.Setup4, args, scratch)
+			return setUpOnCopies(p.Name, p.Setup4, args, copies)
 		}
 	}
 	if p.Setup6 != nil {
 		w.Setup6 = func(args ...string) (handler.Handler6, error) {
-			return setUpOnCopies(p.Name, p.Setup6, args, scratch)
+			return setUpOnCopies(p.Name, p.Setup6, args, copies)
 		}
 	}
 	return w
 }
 
-func setUpOnCopies[H any, S ~func(args ...string) (H, error)](name string, setUp S, args []string, scratch string) (H, error) {
-	args, err := private(config.PluginConfig{Name: name, Args: args}, scratch)
+func setUpOnCopies[H any, S ~func(args ...string) (H, error)](name string, setUp S, args []string, copies store.Copies) (H, error) {
+	args, err := private(config.PluginConfig{Name: name, Args: args}, copies)
 	if err != nil {
 		var none H
 		return none, err

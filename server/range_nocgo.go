@@ -9,6 +9,9 @@ import (
 	"github.com/coredhcp-netboot/suite/plugins/pool"
 )
 
+// rangeIsOurs tells whether range is plugins/pool.
+const rangeIsOurs = true
+
 // rangePlugin is ours, since CoreDHCP's keeps its leases in sqlite, which is C.
 func rangePlugin(r prometheus.Registerer) *plugins.Plugin {
 	p := pool.New(pool.Env{Metrics: r})

@@ -262,9 +262,15 @@ func TestExplainWithoutCgoLendsFromItsOwnRange(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	inTestdata(t)
+	dir := inTestdata(t)
+	s := daemonOf(t, filepath.Join(dir, "leases.sqlite3.leases"))
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	out, err := exec.Command(path, "explain", "--arch", "bios").CombinedOutput()
-	for _, want := range []string{"boot.yml:10 answers: undionly.kpxe from 192.0.2.1", "yiaddr 192.0.2.100"} {
+	for _, want := range []string{"boot.yml:10 answers: undionly.kpxe from 192.0.2.1", "yiaddr 192.0.2.101", "leases of range: a copy of leases.sqlite3.leases as it stands"} {
 		if err != nil || !strings.Contains(strings.Join(strings.Fields(string(out)), " "), want) {
 			t.Errorf("%v, no %s in\n%s", err, want, out)
 		}

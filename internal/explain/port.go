@@ -34,12 +34,33 @@ func (s *Server) facts(port uint16) request.Facts {
 	if port == PortPXE || s.identifier() == local4 {
 		to = s.identifier()
 	}
-	return request.Facts{Local: netip.AddrPortFrom(to, port)}
+	return request.Facts{Interface: s.heardOn("server4"), Local: netip.AddrPortFrom(to, port)}
+}
+
+// heardOn is the interface that clients of a section are on: the first that it listens on, where this host has it.
+func (s *Server) heardOn(section string) request.Interface { return s.interfaces[section] }
+
+func (s *Server) findInterfaces() error {
+	s.interfaces = map[string]request.Interface{}
+	for _, section := range s.config.Sections() {
+		for _, a := range section.Addresses {
+			if a.Zone == "" {
+				continue
+			}
+			i, err := server.HostInterface(a.Zone)
+			if err != nil {
+				return err
+			}
+			s.interfaces[section.Name] = i
+			break
+		}
+	}
+	return nil
 }
 
 // answer6 asks the chain. Plugins leave values for later ones only where they are told facts, if there are none.
 func (s *Server) answer6(message []byte, heard server.Step) ([]byte, error) {
-	return s.chain.AnswerFrom6(message, request.Facts{}, heard)
+	return s.chain.AnswerFrom6(message, request.Facts{Interface: s.heardOn("server6")}, heard)
 }
 
 // identifier is the address by which DHCPv4 clients know this server: the one of server_id, or else local4.

@@ -35,6 +35,7 @@ type Phase struct {
 // Replay is a capture, answered.
 type Replay struct {
 	Phases []Phase  `json:"phases"`
+	Leases []Leases `json:"leases,omitempty"`
 	Notes  []string `json:"notes,omitempty"`
 }
 
@@ -47,7 +48,7 @@ var errEnough = errors.New("enough")
 // that names the server which it chose in the capture is asked as if it had chosen this one: else it would not be ours to
 // answer.
 func (s *Server) Replay(r io.Reader) (Replay, error) {
-	out := Replay{Phases: []Phase{}, Notes: s.Notes}
+	out := Replay{Phases: []Phase{}, Leases: s.leases, Notes: s.Notes}
 	index := map[Phase]int{}
 	err := eachRequest(r, func(at time.Time, request []byte, port uint16) error {
 		x := s.ExplainAt(s.asOwn(request, port), port)
@@ -225,6 +226,9 @@ func (r *Replay) Print(out io.Writer, style Style) error {
 	}
 	var b strings.Builder
 	columns(&b, rows, style)
+	for _, l := range r.Leases {
+		b.WriteString("note: " + l.note() + "\n")
+	}
 	for _, n := range r.Notes {
 		b.WriteString("note: " + n + "\n")
 	}

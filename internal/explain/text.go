@@ -53,6 +53,9 @@ func (x *Explanation) Print(out io.Writer, style Style) error {
 		}
 		t.blank()
 	}
+	for _, l := range x.Leases {
+		t.line("note: " + l.note())
+	}
 	for _, n := range x.Notes {
 		t.line("note: " + n)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/sirupsen/logrus"
 
+	"github.com/coredhcp-netboot/suite/internal/lease/store"
 	"github.com/coredhcp-netboot/suite/plugins/subnets"
 )
 
@@ -78,7 +79,7 @@ func FuzzParse(f *testing.F) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		plugin, closing, _ := subnets.NewClosing(subnets.Env{Log: logrus.NewEntry(quiet), Leases: t.TempDir()})
+		plugin, closing, _ := subnets.NewClosing(subnets.Env{Log: logrus.NewEntry(quiet), Looks: &store.Copies{Scratch: t.TempDir()}})
 		handle, err := plugin.Setup4(path)
 		if err != nil {
 			t.Fatalf("it is taken, but cannot be arranged: %v", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/coredhcp-netboot/suite/internal/lease"
+	"github.com/coredhcp-netboot/suite/internal/lease/store"
 	"github.com/coredhcp-netboot/suite/internal/lend"
 	"github.com/coredhcp-netboot/suite/internal/live"
 )
@@ -23,9 +24,9 @@ type Env struct {
 	Metrics prometheus.Registerer // nil: counted, but not shown
 	// Reload reads the file again when it changes; nil: only a restart does.
 	Reload *live.Reloader
-	// Leases is a directory that is used in place of the one which the file names, by who only looks: nobody is pinged.
-	Leases string
-	Clock  lease.Clock // nil: this host's
+	// Looks is for who only looks: works on a copy of the leases, and nobody is pinged or told; nil: lends.
+	Looks *store.Copies
+	Clock lease.Clock // nil: this host's
 	// OnlyFinds lends nothing: it finds where a client is, for the plugins that come later.
 	OnlyFinds bool
 }

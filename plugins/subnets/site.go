@@ -43,9 +43,11 @@ func (e *Env) openSite(path string, metrics *lend.Metrics) (*site, error) {
 		}
 	}
 	s := &site{path: path, log: e.Log, lines: newSeldom(clock), counts: metrics.Of(path), idle: e.OnlyFinds, pings: newEchoes()}
-	if e.Leases != "" {
-		p.dir, s.pings = e.Leases, noPings{}
-		p.keeps = store.Settings{} // nobody outside is told
+	if e.Looks != nil {
+		if p.dir, err = e.Looks.Of(p.dir); err != nil {
+			return nil, err
+		}
+		p.keeps, s.pings = store.Settings{}, noPings{} // nobody outside is told
 	}
 	s.store, err = store.Open(store.Config{
 		Settings: p.keeps, Dir: p.dir, Clock: clock, Log: e.Log, Counts: hook.NewCounts(e.Metrics),
