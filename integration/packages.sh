@@ -46,6 +46,7 @@ if [ "$1" = test ]; then
 	need dnsmasq-base dnsmasq
 	need strace strace
 	need isc-dhcp-client dhclient
+	need dhcpcd-base dhcpcd
 	need sqlite3 sqlite3
 	need python3-isc-dhcp-leases /usr/lib/python3/dist-packages/isc_dhcp_leases
 	need isolinux /usr/lib/ISOLINUX/isolinux.bin

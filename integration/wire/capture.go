@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/gopacket"
@@ -31,8 +33,9 @@ type Capture struct {
 	pcap   *os.File
 	done   chan struct{}
 
-	frames []Frame // these two are readable once done is closed
-	err    error
+	mu     sync.Mutex
+	frames []Frame
+	err    error // readable once done is closed
 }
 
 // Record starts to record the named interface of the calling thread's network namespace, into memory and into a
@@ -95,6 +98,13 @@ func (c *Capture) Stop() ([]Frame, error) {
 	return c.frames, errors.Join(c.err, c.pcap.Close(), c.socket.Close())
 }
 
+// Frames are those that were seen so far.
+func (c *Capture) Frames() []Frame {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.frames)
+}
+
 func (c *Capture) record(w *pcapgo.Writer) error {
 	raw, err := c.socket.SyscallConn()
 	if err != nil {
@@ -139,7 +149,9 @@ func (c *Capture) record(w *pcapgo.Writer) error {
 
 func (c *Capture) keep(w *pcapgo.Writer, data, oob []byte) error {
 	f := Frame{At: stamp(oob), Data: append([]byte(nil), data...)}
+	c.mu.Lock()
 	c.frames = append(c.frames, f)
+	c.mu.Unlock()
 	info := gopacket.CaptureInfo{Timestamp: f.At, CaptureLength: len(f.Data), Length: len(f.Data)}
 	if err := w.WritePacket(info, f.Data); err != nil {
 		return fmt.Errorf("write pcap: %w", err)

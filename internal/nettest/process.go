@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -79,6 +80,9 @@ func (p *Process) Err() error {
 	<-p.done
 	return p.err
 }
+
+// Signal tells the process something by a signal; one that has ended is an error.
+func (p *Process) Signal(what os.Signal) error { return p.cmd.Process.Signal(what) }
 
 // Stop asks the process to end, makes it end if it does not, and returns when it has. Ending by our own signal is
 // no error; having ended before with one is not either, since Err tells.
