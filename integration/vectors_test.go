@@ -95,12 +95,18 @@ func newVectorLab(t *testing.T) *vectorLab {
 }
 
 // socket is where a client or a relay hears.
-func (l *vectorLab) socket(on *nettest.Space, local string) (conn net.PacketConn) {
+func (l *vectorLab) socket(on *nettest.Space, local string) net.PacketConn {
 	l.t.Helper()
+	return hears(l.t, on, local, on == l.client)
+}
+
+// hears opens a socket of a host's; a client's is bound to eth0, since it has no address yet.
+func hears(t *testing.T, on *nettest.Space, local string, client bool) (conn net.PacketConn) {
+	t.Helper()
 	if err := on.Do(func() (err error) {
 		config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
 			if cerr := c.Control(func(fd uintptr) {
-				if err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 1); err == nil && on == l.client {
+				if err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 1); err == nil && client {
 					err = unix.BindToDevice(int(fd), "eth0")
 				}
 			}); cerr != nil {
@@ -111,7 +117,7 @@ func (l *vectorLab) socket(on *nettest.Space, local string) (conn net.PacketConn
 		conn, err = config.ListenPacket(context.Background(), "udp4", local)
 		return err
 	}); err != nil {
-		l.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return conn
 }
@@ -238,6 +244,30 @@ func TestWhatFirmwareHearsOfAddressesOverSockets(t *testing.T) {
 		if strings.Join(got, ", ") != v.want {
 			t.Errorf("%s, %s: heard %q, want %q", v.id, v.name, got, v.want)
 		}
+	}
+}
+
+// A relay does not hear the answer to INFORM: the client has an address and a route already (RFC 2131 section 4.3.5).
+func TestARelayedINFORMIsAnsweredToTheClientItself(t *testing.T) {
+	t.Parallel()
+	l := newVectorLab(t)
+	if err := l.relay.Address("lo", netip.MustParsePrefix("198.51.100.50/32")); err != nil {
+		t.Fatal(err)
+	}
+	relay, client := l.socket(l.relay, "198.51.100.1:67"), l.socket(l.relay, "198.51.100.50:68")
+	defer relay.Close()
+	defer client.Close()
+	inform := pxeRequest(t, 0x51, dhcpv4.MessageTypeInform, dhcpv4.WithRelay(net.IPv4(198, 51, 100, 1)), dhcpv4.WithClientIP(net.IPv4(198, 51, 100, 50)))
+	if err := send(relay, inform, "203.0.113.1:67"); err != nil {
+		t.Fatal(err)
+	}
+	ack, err := receive(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ack.MessageType() != dhcpv4.MessageTypeAck || ack.TransactionID != inform.TransactionID || !ack.YourIPAddr.IsUnspecified() ||
+		ack.IPAddressLeaseTime(0) != 0 || ack.BootFileName != "undionly.kpxe" || ack.ClientIPAddr.String() != "198.51.100.50" {
+		t.Errorf("is told %s", ack.Summary())
 	}
 }
 
