@@ -190,22 +190,4 @@ func TestARelaysAnswerHoldsTheClients(t *testing.T) { // S11
 	checkBoot6(t, inner, "tftp://[2001:db8::1]/ipxe-x86_64.efi", false)
 }
 
-// Rows that need more than the boot plugin, with what will turn each on. Each is checked all the same: a row that
-// passes belongs into the vectors above. Those of DHCPv4, and S10, are integration's, which has addresses and sockets.
-var deferred6 = []struct {
-	id, name, needs string
-	passes          func(*testing.T, *chain) bool
-}{
-	{"S01", "PXE gets an address", "the plugin subnets", func(t *testing.T, c *chain) bool {
-		_, got := options6(t, c.ask6(message6(solicit, pxe6...)))
-		return get6(got, 3) != nil
-	}},
-}
-
-func TestNoDeferredDHCPv6RowPassesUnnoticed(t *testing.T) {
-	for _, d := range deferred6 {
-		if d.passes(t, newChain(t, vectorMap(t, nil))) {
-			t.Errorf("%s (%s) passes now, without %s: move it into the vectors", d.id, d.name, d.needs)
-		}
-	}
-}
+// That S01 and S02 have an address, too, is a story of the plugin subnets. S10 is integration's, which has sockets.

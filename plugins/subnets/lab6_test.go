@@ -40,9 +40,9 @@ func serverID() *plugins.Plugin {
 	}}
 }
 
-func newLab6(t testing.TB, file string) *lab6 {
+func newLab6(t testing.TB, file string, more ...*plugins.Plugin) *lab6 {
 	t.Helper()
-	l := &lab6{lab: &lab{t: t, dir: t.TempDir(), clock: &clock{now: time.Hour}}}
+	l := &lab6{lab: &lab{t: t, dir: t.TempDir(), clock: &clock{now: time.Hour}, more: more}}
 	l.facts = request.Facts{
 		Interface: request.Interface{Index: 2, Name: "lan0", Addresses: []netip.Prefix{netip.MustParsePrefix("fe80::1/64"), netip.MustParsePrefix("2001:db8:1::1/64")}},
 		Peer:      netip.MustParseAddrPort("[fe80::99]:546"), Local: netip.MustParseAddrPort("[ff02::1:2]:547"),
@@ -62,12 +62,19 @@ func (l *lab6) start() {
 	l.closing, l.reload = closing, reload
 	path := filepath.Join(l.dir, "config.yml")
 	config := "server6:\n  listen: \"%lo\"\n  plugins:\n    - id:\n    - subnets: " + filepath.Join(l.dir, "subnets.yml") + "\n"
+	names := []string{"id", "subnets"}
+	known := map[string]*plugins.Plugin{"id": serverID(), "subnets": &plugin}
+	for _, p := range l.more {
+		known[p.Name] = p
+		names = append(names, p.Name)
+		config += "    - " + p.Name + ":\n"
+	}
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		l.t.Fatal(err)
 	}
-	c, err := server.Load(path, []string{"id", "subnets"})
+	c, err := server.Load(path, names)
 	if err == nil {
-		l.chain, err = server.NewChain(c, map[string]*plugins.Plugin{"id": serverID(), "subnets": &plugin})
+		l.chain, err = server.NewChain(c, known)
 	}
 	if err != nil {
 		l.t.Fatal(err)

@@ -1,6 +1,7 @@
 package subnets_test
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,24 @@ func TestWhatIsReleasedIsFreeAndWhatIsDeclinedRests(t *testing.T) {
 	l.machine(4).boots("10.1.1.100", asks("10.1.1.100"))
 	l.machine(5).boots("10.1.1.102")
 	l.machine(6).boots("10.1.1.101")
+}
+
+// Vector F46: it never sends a REQUEST, so its offer must not run out.
+func TestARaspberryPisROMHasItsLeaseWithTheOffer(t *testing.T) {
+	l := newLab(t, office)
+	pi := l.machine(1, option(vendorClass, "PXEClient:Arch:00000:UNDI:002001"), option(93, "\x00\x00"), option(97, "\x00"+strings.Repeat("\x44", 16)))
+	pi.mac = net.HardwareAddr{0xb8, 0x27, 0xeb, 1, 2, 3}
+	if offer := pi.discovers("10.1.1.100"); offer != nil && offer.MessageType() != dhcpv4.MessageTypeOffer {
+		t.Errorf("is answered with %s", offer.MessageType())
+	}
+	if !strings.Contains(l.log.String(), "msg=leased") {
+		t.Errorf("no lease:\n%s", l.log.String())
+	}
+	l.clock.passes(5 * time.Minute) // an offer is kept for two
+	l.restarts()
+	l.machine(2).boots("10.1.1.101")
+	l.machine(3).requests("NAK", asks("10.1.1.100"))
+	pi.discovers("10.1.1.100")
 }
 
 func TestLeasesSurviveARestart(t *testing.T) {
