@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -38,6 +39,9 @@ type Dir struct {
 	path string
 	dir  *os.File // locked as long as it is open
 }
+
+// ErrNotRegular is what a name stands for that should be a file's.
+var ErrNotRegular = errors.New("is no regular file")
 
 // ErrLocked is what OpenDir says of a directory that another process uses.
 var ErrLocked = errors.New("is in use by another process")
@@ -88,11 +92,27 @@ func (d *Dir) Open(name string) (File, error) { return d.open(name, os.O_RDWR) }
 func (d *Dir) Create(name string) (File, error) { return d.open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL) }
 
 func (d *Dir) open(name string, flags int) (File, error) {
-	f, err := os.OpenFile(filepath.Join(d.path, name), flags, 0o600)
+	f, err := openRegular(filepath.Join(d.path, name), flags)
 	if err != nil {
 		return nil, err
 	}
 	return diskFile{f}, nil
+}
+
+// openRegular refuses what is no file of bytes, such as a FIFO, which would have the caller wait for another process, or a
+// link, which a compaction would not follow.
+func openRegular(path string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(path, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	switch {
+	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.EISDIR):
+		return nil, &fs.PathError{Op: "open", Path: path, Err: ErrNotRegular}
+	case err != nil:
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(&fs.PathError{Op: "open", Path: path, Err: cmp.Or(err, ErrNotRegular)}, f.Close())
+	}
+	return f, nil
 }
 
 // Rename replaces newName.

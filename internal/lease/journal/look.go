@@ -20,7 +20,7 @@ func Look(path string, replay func([]byte) error) error {
 		if err != nil {
 			return err
 		}
-		f, err := os.Open(filepath.Join(path, newest))
+		f, err := openRegular(filepath.Join(path, newest), os.O_RDONLY)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a newer one has taken its place
 		}
