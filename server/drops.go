@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,14 +48,24 @@ type drops struct {
 	hot     map[reason]prometheus.Counter // those that name no plugin
 	second  atomic.Int64
 	lines   atomic.Int64
+
+	mu   sync.Mutex
+	said map[string]time.Time // reasons with their causes
 }
 
 // linesPerSecond bounds the warnings about dropped packets.
 const linesPerSecond = 20
 
+// sayEvery is the time between two warnings of one cause, such as a full disk, which every request meets; maxSaid how many
+// causes are told apart.
+const (
+	sayEvery = 10 * time.Second
+	maxSaid  = 64
+)
+
 func newDrops(log *logrus.Entry, r prometheus.Registerer) *drops {
 	d := &drops{
-		log: log, hot: map[reason]prometheus.Counter{},
+		log: log, hot: map[reason]prometheus.Counter{}, said: map[string]time.Time{},
 		counted: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: MetricDrops, Help: "Requests that got no reply, by reason and plugin.",
 		}, []string{"reason", "plugin"}),
@@ -78,10 +89,26 @@ func (d *drops) warn(why reason, fields logrus.Fields) {
 	d.say(logrus.WarnLevel, why, fields)
 }
 
-// say logs that a request was dropped.
+// say logs that a request was dropped, unless that was said of the same cause just now.
 func (d *drops) say(level logrus.Level, why reason, fields logrus.Fields) {
-	fields["reason"] = string(why)
-	d.line(level, "request dropped", fields)
+	if d.news(fmt.Sprint(why, fields["plugin"], fields["because"])) {
+		fields["reason"] = string(why)
+		d.line(level, "request dropped", fields)
+	}
+}
+
+func (d *drops) news(cause string) bool {
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if last, known := d.said[cause]; known && now.Sub(last) < sayEvery {
+		return false
+	}
+	if len(d.said) >= maxSaid {
+		clear(d.said)
+	}
+	d.said[cause] = now
+	return true
 }
 
 // line logs if the second has room.

@@ -109,8 +109,12 @@ func (j *Journal) adopt(k *compaction) {
 		}
 	}
 	old.retryAt = old.end + j.CompactAt
-	if j.Failed != nil {
-		j.Failed(fmt.Errorf("compact: %w", k.err))
+	tell := j.Grows
+	if old.failure != nil {
+		tell = j.Failed
+	}
+	if tell != nil {
+		tell(fmt.Errorf("compact: %w", k.err))
 	}
 }
 

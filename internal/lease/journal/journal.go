@@ -28,8 +28,11 @@ type Config struct {
 	Ahead int64
 	// Wrote, if set, is told of each write: how many records it made durable, how long it took.
 	Wrote func(records int, took time.Duration)
-	// Failed, if set, is told why the journal cannot make records durable, once for each failure.
+	// Failed, if set, is told why the journal cannot make records durable, once for each failure; Mended when it can again.
 	Failed func(error)
+	Mended func()
+	// Grows, if set, is told why a file could not be compacted. Records are durable all the same, and it is tried again.
+	Grows func(error)
 }
 
 // ErrClosed is what a record gets that comes too late.
@@ -194,8 +197,11 @@ func (j *Journal) commit(b *batch, sync bool) {
 	}
 	began := time.Now()
 	err := j.file.failure
-	if err != nil && began.After(j.file.renewAt) {
-		if err = j.renew(); err != nil {
+	failed := err != nil
+	if failed && began.After(j.file.renewAt) {
+		if j.renew() == nil {
+			err = nil
+		} else { // who waits hears the first cause: it names one file, and not a new one each time
 			j.file.renewAt = began.Add(renewEvery)
 		}
 	}
@@ -212,6 +218,9 @@ func (j *Journal) commit(b *batch, sync bool) {
 		if j.Failed != nil {
 			j.Failed(err)
 		}
+	}
+	if failed && err == nil && j.Mended != nil {
+		j.Mended()
 	}
 	if j.Wrote != nil && err == nil {
 		j.Wrote(b.records, time.Since(began))

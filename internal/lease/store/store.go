@@ -94,7 +94,7 @@ func Open(c Config) (s *Store, err error) {
 	// What follows the leases is there before the first event.
 	followers := new(followers)
 	config := lease.Config{Clock: c.Clock, Event: func(e lease.Event) { c.event(e); followers.tell(e) }}
-	config.Journal = journal.Config{FS: s.dir, Wrote: c.Wrote, Failed: c.failed}
+	config.Journal = journal.Config{FS: s.dir, Wrote: c.Wrote, Failed: c.failed, Mended: c.mended, Grows: c.grows}
 	if c.Durability == Relaxed {
 		config.Journal.Every = relaxedEvery
 	}
@@ -117,10 +117,16 @@ func (c *Config) event(e lease.Event) {
 }
 
 func (c *Config) failed(err error) {
-	c.Log.WithError(err).Error("leases cannot be written: no client is told of a new one until they can")
+	c.Log.WithError(Explain(c.Dir, err)).Error("leases cannot be written: no client is told of a new one until they can")
 	if c.Failed != nil {
 		c.Failed(err)
 	}
+}
+
+func (c *Config) mended() { c.Log.Warn("leases are written again") }
+
+func (c *Config) grows(err error) {
+	c.Log.WithError(Explain(c.Dir, err)).Warn("leases are written, but their file cannot be made smaller, and grows")
 }
 
 // follow starts what is told of events.
@@ -209,6 +215,8 @@ func Explain(dir string, err error) error {
 	switch {
 	case errors.As(err, &damaged):
 		return fmt.Errorf("%s: %w; leases that machines have may be gone, so nothing is lent: restore the directory from a backup, or move it away to begin with none (an address in use may then be lent again until its lease would have ended)", dir, err)
+	case errors.Is(err, journal.ErrNotRegular) && errors.As(err, &path):
+		return fmt.Errorf("%s %w; put the leases' file back, or move the directory away to begin with none (an address in use may then be lent again until its lease would have ended)", path.Path, journal.ErrNotRegular)
 	case errors.Is(err, journal.ErrLocked):
 		return fmt.Errorf("%s: the leases are in use by another process; stop it, or name another file", dir)
 	case errors.Is(err, fs.ErrNotExist):
