@@ -49,7 +49,7 @@ fuzz:
 		done; \
 	done
 
-# What is proven of leases with few seeds and kills in the tests, with many.
+# What is proven of leases with few seeds and kills in the tests, with many: 200 kills for each plugin that lends.
 long:
 	go test -count=1 -timeout 60m ./internal/lease ./internal/lease/journal -seeds 10000
 	go test -count=1 -timeout 60m $(if $(ROOT),-exec '$(ROOT)') ./cmd/netboot-dhcpd -run Killed -rounds 200

@@ -26,24 +26,30 @@ var builds struct {
 	made map[string]string
 }
 
-// build is the daemon's binary, built once for each value of CGO_ENABLED.
+// build is the daemon's binary for a value of CGO_ENABLED.
 func build(t *testing.T, cgo string) string {
+	t.Helper()
+	return buildOf(t, ".", cgo)
+}
+
+// buildOf is the binary of a program by its directory, built once.
+func buildOf(t *testing.T, dir, cgo string) string {
 	t.Helper()
 	builds.Lock()
 	defer builds.Unlock()
-	if path := builds.made[cgo]; path != "" {
+	if path := builds.made[dir+cgo]; path != "" {
 		return path
 	}
 	if builds.dir == "" {
 		builds.dir, builds.made = must(os.MkdirTemp("", "netboot-dhcpd-test-")), map[string]string{}
 	}
-	path := filepath.Join(builds.dir, "netboot-dhcpd-cgo"+cgo)
-	cmd := exec.Command("go", "build", "-o", path, ".")
+	path := filepath.Join(builds.dir, fmt.Sprintf("program-%d-cgo%s", len(builds.made), cgo))
+	cmd := exec.Command("go", "build", "-o", path, dir)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	builds.made[cgo] = path
+	builds.made[dir+cgo] = path
 	return path
 }
 
