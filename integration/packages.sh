@@ -47,6 +47,7 @@ if [ "$1" = test ]; then
 	need strace strace
 	need isc-dhcp-client dhclient
 	need dhcpcd-base dhcpcd
+	need isc-dhcp-relay dhcrelay
 	need sqlite3 sqlite3
 	need python3-isc-dhcp-leases /usr/lib/python3/dist-packages/isc_dhcp_leases
 	need isolinux /usr/lib/ISOLINUX/isolinux.bin

@@ -16,6 +16,9 @@ type conn struct {
 	link   *linkSource // nil: a UDP socket
 	six    bool
 	local  netip.AddrPort // as it is bound
+	device int            // the interface that it is bound to; 0: any
+	// bundles: replies may leave as one message, which the kernel cuts up (UDP_SEGMENT).
+	bundles bool
 }
 
 // kernelQueue is what the kernel keeps for us while we do not run, in bytes.
@@ -71,7 +74,16 @@ func (c *conn) prepare(addr net.UDPAddr, shared bool) error {
 			return err
 		}
 	}
+	c.mayBundle(fd)
 	return unix.Bind(fd, sa)
+}
+
+// mayBundle asks for what bundles need: the kernel must know the option, and we by which interface they leave. A kernel
+// that does not tell (before Linux 5.0) gets none.
+func (c *conn) mayBundle(fd int) {
+	_, errCut := unix.GetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT)
+	device, errDevice := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX)
+	c.device, c.bundles = device, errCut == nil && errDevice == nil
 }
 
 func (c *conn) setOptions(fd int, shared bool) error {

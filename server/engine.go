@@ -37,6 +37,7 @@ type Engine struct {
 	seed       maphash.Seed
 	interfaces *interfaces
 	link       *rawSocket
+	paths      *paths
 	listeners  []*listener
 	opening    sync.Mutex
 	queues     []*queue
@@ -56,6 +57,10 @@ func Open(c *Config, chain *Chain, o Options, log *logrus.Entry, r prometheus.Re
 	}
 	var err error
 	if e.interfaces, err = newInterfaces(log); err != nil {
+		return nil, err
+	}
+	if e.paths, err = openPaths(); err != nil {
+		e.close()
 		return nil, err
 	}
 	e.listeners = e.newListeners(c)
@@ -123,6 +128,11 @@ func (e *Engine) Run(ctx context.Context) error {
 	go func() { // ends with ctx
 		defer listeners.Done()
 		e.interfaces.follow(ctx)
+	}()
+	listeners.Add(1)
+	go func() { // ends with ctx
+		defer listeners.Done()
+		e.paths.answer(ctx, e.interfaces)
 	}()
 	for _, q := range e.queues {
 		e.working.Add(1)
@@ -206,6 +216,9 @@ func (e *Engine) close() {
 	}
 	if e.link != nil {
 		_ = e.link.close()
+	}
+	if e.paths != nil {
+		e.paths.close()
 	}
 	e.interfaces.events.Close()
 }

@@ -91,7 +91,7 @@ func open(t testing.TB, o Options, takes map[string]Messages, all ...*plugins.Pl
 	chain.Admit(takes)
 	e := &Engine{
 		chain: chain, options: o.withDefaults(), log: logrus.NewEntry(log), seed: maphash.MakeSeed(), interfaces: new(interfaces),
-		ready: make(chan struct{}),
+		ready: make(chan struct{}), paths: &paths{asked: make(chan path, 1)}, // which nobody answers
 	}
 	e.count(prometheus.NewRegistry())
 	e.packets.New = func() any { return new(packet) }

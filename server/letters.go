@@ -22,11 +22,14 @@ type letters struct {
 	vectors  [batchSize]unix.Iovec
 	names    [batchSize]unix.RawSockaddrInet6 // room for each kind of address
 	bytes    [batchSize][]byte
+	clients  [batchSize]uint64
+	paths    [batchSize]path // of those that may leave in a bundle
 	size     int
+	bundler  bundler // of a socket that sends UDP
 }
 
-func newLetters() *letters {
-	l := new(letters)
+func newLetters(p *paths) *letters {
+	l := &letters{bundler: bundler{known: p}}
 	for i := range l.messages {
 		l.bytes[i] = make([]byte, 0, ipHeader+udpHeader+maxSize4)
 		m := &l.messages[i].msg
@@ -85,15 +88,19 @@ func htons(v uint16) uint16 { return v<<8 | v>>8 }
 
 // send sends them all by s, and tells how many it did not take, with the first cause.
 func (l *letters) send(s sender) (lost int, first error) {
-	for done := 0; done < l.size; {
-		n, err := s.sendmmsg(l.messages[done:l.size])
+	messages := l.bundler.bundle(l)
+	for done := 0; done < len(messages); {
+		n, err := s.sendmmsg(messages[done:])
 		switch {
 		case errors.Is(err, unix.EAGAIN), errors.Is(err, net.ErrClosed): // it takes no others either
-			n = l.size - done
-			lost += n
+			n = len(messages) - done
+			lost += inside(messages[done:])
+		case err != nil && messages[done].msg.Iovlen > 1 && refuses(err):
+			messages = l.bundler.unbundle(l, messages, done)
+			continue
 		case err != nil: // such as a host that cannot be reached; those behind it are tried again
 			n = 1
-			lost++
+			lost += inside(messages[done : done+1])
 		}
 		if first == nil {
 			first = err
@@ -102,4 +109,12 @@ func (l *letters) send(s sender) (lost int, first error) {
 	}
 	l.size = 0
 	return lost, first
+}
+
+// inside counts the letters in messages.
+func inside(messages []mmsghdr) (letters int) {
+	for i := range messages {
+		letters += int(messages[i].msg.Iovlen)
+	}
+	return letters
 }

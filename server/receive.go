@@ -25,6 +25,7 @@ type reader struct {
 	lookout *lookout
 	in      *inbox
 	worker  *worker
+	begun   []*queue      // whose replies have not left
 	turn    atomic.Uint64 // even: it reads; odd: it serves; and relieved, when another one reads
 }
 
@@ -52,16 +53,27 @@ func (r *reader) run() error {
 				q.work.Signal()
 			}
 		}
-		for _, q := range r.engine.queues {
-			if q.tryBegin() {
-				r.worker.serveSome(q)
-				q.done()
-			}
-		}
+		r.serve()
 		if !r.turn.CompareAndSwap(turn, turn+1) {
 			return errRelieved
 		}
 	}
+}
+
+// serve serves what it can of each queue. The replies leave together; until then nobody else serves those clients.
+func (r *reader) serve() {
+	begun := r.begun[:0]
+	for _, q := range r.engine.queues {
+		if q.tryBegin() {
+			r.worker.serveSome(q)
+			begun = append(begun, q)
+		}
+	}
+	r.worker.outbox.flush()
+	for _, q := range begun {
+		q.done()
+	}
+	r.begun = begun
 }
 
 // relieve makes the reader end after this turn; false: the turn is over.

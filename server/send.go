@@ -38,7 +38,11 @@ func (o *outbox) add(client uint64, via *conn, r *route, payload []byte) {
 		l.toHost(appendDatagram(l.paper(), r.source(via.local.Port()), r.to, payload), nil, r.to, 0)
 	default:
 		l := o.box(client, via.sends)
-		l.toHost(append(l.paper(), payload...), o.controlFor(way{r.from, r.link, via.six}), r.to, r.link)
+		w := way{r.from, r.link, via.six}
+		if via.bundles {
+			l.paths[l.size] = via.path(w, r.to.Addr())
+		}
+		l.toHost(append(l.paper(), payload...), o.controlFor(w), r.to, r.link)
 	}
 }
 
@@ -51,12 +55,13 @@ func (o *outbox) box(client uint64, s sender) *letters {
 	}
 	l := o.boxes[s]
 	if l == nil {
-		l = newLetters()
+		l = newLetters(o.engine.paths)
 		o.boxes[s] = l
 	}
 	if l.full() {
 		o.empty(s)
 	}
+	l.clients[l.size], l.paths[l.size] = client, path{}
 	return l
 }
 

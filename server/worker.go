@@ -37,11 +37,13 @@ func newWorker(e *Engine, q *queue) *worker {
 func (w *worker) run() {
 	for w.queue.begin() {
 		w.serveSome(w.queue)
+		w.outbox.flush()
 		w.queue.done()
 	}
 }
 
-// serveSome serves some of what is in a queue that nobody else serves.
+// serveSome serves some of what is in a queue that nobody else serves. The replies leave with the outbox's next flush, which
+// comes before anybody else serves the queue.
 func (w *worker) serveSome(q *queue) {
 	w.queue = q
 	w.packets, w.replies = q.take(w.packets, w.replies)
@@ -54,7 +56,6 @@ func (w *worker) serveSome(q *queue) {
 		}
 		w.engine.recycle(p)
 	}
-	w.outbox.flush()
 }
 
 // serve has a packet answered. A panic over it, as over a reply that a plugin left half made, costs this packet alone.
