@@ -55,6 +55,14 @@ func (c *codes) add(code uint8) (before bool) {
 	return before
 }
 
+// remove tells whether code was in.
+func (c *codes) remove(code uint8) (before bool) {
+	word, bit := &c[code>>6], uint64(1)<<(code&63)
+	before = *word&bit != 0
+	*word &^= bit
+	return before
+}
+
 // measureOptions4 counts the options of a message, and the bytes up to their end. Not ok: it is malformed.
 func measureOptions4(b []byte) (count, length int, ok bool) {
 	if len(b) < header4 || string(b[236:header4]) != cookie {

@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"encoding/binary"
+	"math/bits"
 	"net"
 	"slices"
 
@@ -41,6 +42,7 @@ func limit4(req *dhcpv4.DHCPv4, kind Messages, requestSize int) int {
 // encoder4 writes replies. Its memory is used again; it is one worker's.
 type encoder4 struct {
 	options []option4
+	at      [256]uint8 // where in options a code is, for those that are there
 	dropped []uint8
 }
 
@@ -69,25 +71,33 @@ func (e *encoder4) append(dst []byte, req, resp *dhcpv4.DHCPv4, limit int) (out 
 	if size > limit {
 		return dst, e.dropped, false
 	}
-	slices.SortFunc(e.options, func(a, b option4) int { return place(a.code) - place(b.code) })
 	start := len(dst)
-	dst = appendHeader4(dst, req, resp)
-	for i := range e.options {
-		dst = appendOption4(dst, e.options[i].code, e.options[i].value)
-	}
-	dst = append(dst, end)
-	for len(dst)-start < minSize4 {
-		dst = append(dst, 0)
+	dst = append(e.appendOptions(appendHeader4(dst, req, resp)), end)
+	if missing := minSize4 - (len(dst) - start); missing > 0 {
+		dst = append(dst, make([]byte, missing)...)
 	}
 	return dst, e.dropped, true
 }
 
-// place puts options in the order of their codes, with the relay agent's behind them.
-func place(code uint8) int {
-	if code == agent {
-		return 256
+// appendOptions appends the options in the order of their codes, with the relay agent's behind them. It sorts by a table:
+// the codes are few.
+func (e *encoder4) appendOptions(dst []byte) []byte {
+	var there codes
+	for i := range e.options {
+		e.at[e.options[i].code] = uint8(i)
+		there.add(e.options[i].code)
 	}
-	return int(code)
+	last := there.remove(agent)
+	for word, left := range there {
+		for ; left != 0; left &= left - 1 {
+			o := &e.options[e.at[word<<6|bits.TrailingZeros64(left)]]
+			dst = appendOption4(dst, o.code, o.value)
+		}
+	}
+	if last {
+		dst = appendOption4(dst, agent, e.options[e.at[agent]].value)
+	}
+	return dst
 }
 
 // squeeze takes options out until the rest fits, as far as it may, and returns the size of the rest.
