@@ -25,11 +25,12 @@ func (ch *Chain) AnswerFrom4(data []byte, f request.Facts, heard Step) ([]byte, 
 }
 
 func (ch *Chain) answer4(data []byte, f *request.Facts, heard Step) ([]byte, error) {
-	req, err := decode4(data)
+	x := new(exchange4)
+	req, err := x.decode(data)
 	if err != nil {
 		return nil, fmt.Errorf("cannot be read: %w", err)
 	}
-	resp, kind, err := NewReply4(req)
+	resp, kind, err := x.reply(req)
 	if err != nil {
 		return nil, err
 	}

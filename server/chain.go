@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"github.com/coredhcp/coredhcp/handler"
 	"github.com/coredhcp/coredhcp/plugins"
@@ -17,6 +18,8 @@ import (
 type Chain struct {
 	four []link[handler.Handler4]
 	six  []link[handler.Handler6]
+	// forgets is set if no DHCPv4 plugin keeps anything of a packet.
+	forgets bool
 }
 
 // link is one plugin of a chain.
@@ -75,6 +78,8 @@ func NewChain(c *Config, byName map[string]*plugins.Plugin) (*Chain, error) {
 	ch.Admit(takeGUIDs())
 	ch.Admit(stockTakes())
 	ch.Admit(map[string]Messages{"subnets": Decline | BOOTP})
+	known := forgetful()
+	ch.forgets = !slices.ContainsFunc(ch.four, func(l link[handler.Handler4]) bool { return !known[l.Plugin] })
 	return ch, problems.Err()
 }
 

@@ -8,21 +8,23 @@ import (
 	"github.com/insomniacslk/dhcp/iana"
 )
 
-// decode4 is dhcpv4.FromBytes in a few allocations: what it returns, for any bytes, is the same. All values are parts of
-// one copy of data, none of which can grow into the next; a plugin may keep and change them.
-func decode4(data []byte) (*dhcpv4.DHCPv4, error) {
+// decode is dhcpv4.FromBytes in a few allocations: what it returns, for any bytes, is the same. All values are parts of
+// one copy of data, none of which can grow into the next; a plugin may change them.
+func (x *exchange4) decode(data []byte) (*dhcpv4.DHCPv4, error) {
 	count, length, ok := measureOptions4(data)
 	if !ok {
 		return dhcpv4.FromBytes(data) // it says what is wrong
 	}
-	b := bytes.Clone(data[:length])
-	m := &dhcpv4.DHCPv4{
+	x.bytes = append(x.bytes[:0], data[:length]...)
+	x.asked = emptied(x.asked, count)
+	b, m := x.bytes, &x.req
+	*m = dhcpv4.DHCPv4{
 		OpCode: dhcpv4.OpcodeType(b[0]), HWType: iana.HWType(b[1]), HopCount: b[3], TransactionID: dhcpv4.TransactionID(b[4:8]),
 		NumSeconds: binary.BigEndian.Uint16(b[8:]), Flags: binary.BigEndian.Uint16(b[10:]),
 		ClientIPAddr: b[12:16:16], YourIPAddr: b[16:20:20], ServerIPAddr: b[20:24:24], GatewayIPAddr: b[24:28:28],
 		ClientHWAddr:   b[28:44:44][:min(b[2], 16)],
 		ServerHostName: untilNUL(b[44:108]), BootFileName: untilNUL(b[108:236]),
-		Options: make(dhcpv4.Options, count),
+		Options: x.asked,
 	}
 	var seen codes
 	for o := b[header4:]; len(o) > 0 && o[0] != end; {

@@ -16,12 +16,16 @@ func decodesAlike(t *testing.T, data []byte) {
 	t.Helper()
 	before := bytes.Clone(data)
 	want, wantErr := dhcpv4.FromBytes(data)
-	got, err := decode4(data)
+	got, err := new(exchange4).decode(data)
 	if (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() || !reflect.DeepEqual(got, want) {
 		t.Fatalf("% x\n%v %v\nwant\n%v %v", data, got, err, want, wantErr)
 	}
 	if err != nil {
 		return
+	}
+	used := usedExchange(t)
+	if again, err := used.decode(data); err != nil || !reflect.DeepEqual(again, want) {
+		t.Fatalf("% x\nin used memory %v %v\nwant\n%v", data, again, err, want)
 	}
 	if netboot.Type4(got) != want.MessageType() {
 		t.Fatalf("type %v, want %v", netboot.Type4(got), want.MessageType())
@@ -42,6 +46,23 @@ func decodesAlike(t *testing.T, data []byte) {
 	if !reflect.DeepEqual(got, want) || !bytes.Equal(data, before) {
 		t.Fatalf("% x: values share memory", data)
 	}
+}
+
+// usedExchange has been that of another machine's request and its reply.
+func usedExchange(t *testing.T) *exchange4 {
+	t.Helper()
+	x := new(exchange4)
+	req, err := x.decode(pxeDiscover(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, _, err := x.reply(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Options[200], resp.Options[201], req.ServerHostName = []byte("left"), []byte("over"), "another"
+	resp.BootFileName = "ipxe.efi"
+	return x
 }
 
 func TestMessagesAreReadAsTheLibraryReadsThem(t *testing.T) {

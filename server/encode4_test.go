@@ -83,7 +83,7 @@ func TestTheWholeHardwareAddressComesBack(t *testing.T) {
 	request := message(t, dhcpv4.MessageTypeDiscover, 1)
 	copy(request[28:44], "0123456789abcdef") // of which 6 bytes count
 	req := parse(t, request)
-	resp, _, err := NewReply4(req)
+	resp, _, err := new(exchange4).reply(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestAReplyBeforeThePluginsIsWhatCoreDHCPMakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want.UpdateOption(dhcpv4.OptMessageType(dhcpv4.MessageTypeOffer))
-	got, kind, err := NewReply4(req)
+	got, kind, err := new(exchange4).reply(req)
 	if err != nil || kind != ordinary || !bytes.Equal(got.ToBytes(), want.ToBytes()) {
 		t.Errorf("%v %v\n% x\n% x", kind, err, got.ToBytes(), want.ToBytes())
 	}

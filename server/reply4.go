@@ -10,8 +10,8 @@ import (
 	"github.com/coredhcp-netboot/suite/internal/netboot"
 )
 
-// NewReply4 is the reply before any plugin has seen it, as CoreDHCP makes it, and the kind of message that is replied to.
-func NewReply4(req *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, Messages, error) {
+// reply is the reply before any plugin has seen it, as CoreDHCP makes it, and the kind of message that is replied to.
+func (x *exchange4) reply(req *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, Messages, error) {
 	if req.OpCode != dhcpv4.OpcodeBootRequest {
 		return nil, 0, &dropError{dropNotRequest, "is a reply, not a request"}
 	}
@@ -19,10 +19,12 @@ func NewReply4(req *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, Messages, error) {
 		return nil, 0, &dropError{dropHLen, fmt.Sprintf("has hardware type %d and an address of %d bytes", req.HWType, len(req.ClientHWAddr))}
 	}
 	// dhcpv4.NewReplyFromRequest does the same, after it has made up a transaction id.
-	resp := &dhcpv4.DHCPv4{
+	x.told = emptied(x.told, usualTold)
+	resp := &x.resp
+	*resp = dhcpv4.DHCPv4{
 		OpCode: dhcpv4.OpcodeBootReply, HWType: req.HWType, TransactionID: req.TransactionID, Flags: req.Flags,
 		ClientIPAddr: net.IPv4zero, YourIPAddr: net.IPv4zero, ServerIPAddr: net.IPv4zero,
-		GatewayIPAddr: req.GatewayIPAddr, ClientHWAddr: req.ClientHWAddr, Options: make(dhcpv4.Options, 14),
+		GatewayIPAddr: req.GatewayIPAddr, ClientHWAddr: req.ClientHWAddr, Options: x.told,
 	}
 	for _, echoed := range []dhcpv4.OptionCode{dhcpv4.OptionRelayAgentInformation, dhcpv4.OptionClientIdentifier} {
 		if v, ok := req.Options[echoed.Code()]; ok {
@@ -32,9 +34,9 @@ func NewReply4(req *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, Messages, error) {
 	kind := ordinary
 	switch t := netboot.Type4(req); {
 	case t == dhcpv4.MessageTypeDiscover:
-		setType(resp, dhcpv4.MessageTypeOffer)
+		x.setType(dhcpv4.MessageTypeOffer)
 	case t == dhcpv4.MessageTypeRequest, t == dhcpv4.MessageTypeInform:
-		setType(resp, dhcpv4.MessageTypeAck)
+		x.setType(dhcpv4.MessageTypeAck)
 	case t == dhcpv4.MessageTypeRelease: // plugins free what is released
 	case t == dhcpv4.MessageTypeDecline:
 		kind = Decline
@@ -49,8 +51,9 @@ func NewReply4(req *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, Messages, error) {
 	return resp, kind, nil
 }
 
-func setType(resp *dhcpv4.DHCPv4, t dhcpv4.MessageType) {
-	resp.Options[dhcpv4.OptionDHCPMessageType.Code()] = []byte{byte(t)}
+func (x *exchange4) setType(t dhcpv4.MessageType) {
+	x.kind[0] = byte(t)
+	x.resp.Options[dhcpv4.OptionDHCPMessageType.Code()] = x.kind[:]
 }
 
 // answerable tells a reply that may leave: a client that gives back or refuses an address waits for none (RFC 2131

@@ -21,6 +21,7 @@ type worker struct {
 	engine  *Engine
 	queue   *queue // the one that is served
 	outbox  *outbox
+	memory  *exchange4 // for the next request; nil: somebody may have kept it
 	encoder encoder4
 	reply   []byte // being written
 	packets []*packet
@@ -73,11 +74,12 @@ func (w *worker) serve(p *packet) (err error) {
 
 // serve4 makes a reply of a request, and has it sent or held.
 func (w *worker) serve4(p *packet) error {
-	req, err := decode4(p.data)
+	x := w.exchange()
+	req, err := x.decode(p.data)
 	if err != nil {
 		return &dropError{dropMalformed, err.Error()}
 	}
-	resp, kind, err := NewReply4(req)
+	resp, kind, err := x.reply(req)
 	if err != nil {
 		return err
 	}
@@ -87,6 +89,9 @@ func (w *worker) serve4(p *packet) error {
 	r := request.Open(req, p.facts)
 	defer r.Close()
 	resp, by, err := w.engine.chain.run4(req, resp, kind, nil)
+	if err == nil && w.engine.chain.forgets && !r.WasHeld() && x.small() {
+		w.memory = x // after this one
+	}
 	switch {
 	case err != nil:
 		return err
@@ -101,6 +106,15 @@ func (w *worker) serve4(p *packet) error {
 		return err
 	}
 	return w.leave(r, p, &way)
+}
+
+// exchange is memory for a request.
+func (w *worker) exchange() *exchange4 {
+	x := w.memory
+	if w.memory = nil; x == nil {
+		x = new(exchange4)
+	}
+	return x
 }
 
 // encode4 writes the reply into w.reply.

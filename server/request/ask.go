@@ -25,6 +25,7 @@ func (r *Request) Hold(commit func(done func(error))) error {
 	}
 	r.holds.mu.Lock()
 	r.holds.waiting++
+	r.holds.ever = true
 	r.holds.mu.Unlock()
 	var once sync.Once
 	commit(func(err error) { once.Do(func() { r.holds.release(err) }) })

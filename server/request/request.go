@@ -150,6 +150,7 @@ func Left[T any](r *Request) (v T, ok bool) {
 type holds struct {
 	mu      sync.Mutex
 	waiting int
+	ever    bool        // something was waited for
 	err     error       // the first
 	ended   func(error) // set when the chain has ended
 }

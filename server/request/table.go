@@ -48,6 +48,13 @@ func (r *Request) Held() (bool, error) {
 	return r.holds.waiting > 1, r.holds.err
 }
 
+// WasHeld tells whether anybody held the reply, who then may still read the messages.
+func (r *Request) WasHeld() bool {
+	r.holds.mu.Lock()
+	defer r.holds.mu.Unlock()
+	return r.holds.ever
+}
+
 // Finish has send called when no hold is left, with the first error of one: now, or later by the goroutine of the last
 // one's commit.
 func (r *Request) Finish(send func(error)) {
