@@ -1,6 +1,10 @@
 package server
 
-import "github.com/insomniacslk/dhcp/dhcpv4"
+import (
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/coredhcp-netboot/suite/server/request"
+)
 
 // exchange4 is the memory of one request and its reply. Its zero value is ready. It may be used for the next request only
 // if nobody has kept anything of the last one.
@@ -9,6 +13,7 @@ type exchange4 struct {
 	asked, told dhcpv4.Options // theirs, whatever plugins made of them
 	bytes       []byte         // of the request
 	kind        [1]byte        // of the reply
+	known       request.Request
 }
 
 // What messages have at most, unless somebody tries what happens. More memory than for that is not kept.

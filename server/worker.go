@@ -86,7 +86,8 @@ func (w *worker) serve4(p *packet) error {
 	if !w.engine.chain.takesAny(kind) {
 		return &dropError{dropType, "has no message type that a server answers"}
 	}
-	r := request.Open(req, p.facts)
+	r := &x.known
+	r.Reopen(req, p.facts)
 	defer r.Close()
 	resp, by, err := w.engine.chain.run4(req, resp, kind, nil)
 	if err == nil && w.engine.chain.forgets && !r.WasHeld() && x.small() {

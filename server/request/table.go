@@ -21,14 +21,19 @@ func Of(msg any) *Request {
 
 // Open makes what f says known to the handlers that are given msg, a pointer, until Close.
 func Open(msg any, f Facts) *Request {
-	r := &Request{facts: f, message: msg}
-	r.holds.waiting = 1 // the chain
+	r := new(Request)
+	r.Reopen(msg, f)
+	return r
+}
+
+// Reopen is Open in the memory of r, a request that has ended and that nobody has kept.
+func (r *Request) Reopen(msg any, f Facts) {
+	*r = Request{facts: f, message: msg, left: r.left[:0], holds: holds{waiting: 1}} // the chain
 	if s := underWay.shard(msg); s != nil {
 		s.mu.Lock()
 		s.requests[msg] = r
 		s.mu.Unlock()
 	}
-	return r
 }
 
 // Close ends what Open began: the chain has ended, or panicked. What is held goes on.
