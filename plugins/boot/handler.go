@@ -21,6 +21,7 @@ type chain struct {
 	log    *logrus.Entry
 	counts *counts
 
+	clients    sync.Pool // of *netboot.Client: who asked, which nobody keeps
 	noServerID sync.Once
 	decided    func(Decision) // nil: nobody wants to hear
 	noPXEPort  sync.Once
@@ -43,9 +44,11 @@ func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 		return resp, false // a NAK, or what stock CoreDHCP makes of a RELEASE
 	}
 	netboot.EchoUUID4(req, resp)
-	c, err := netboot.Client4(req)
-	if err != nil {
-		h.pass(&c, passedUnreadable, err.Error())
+	c := h.newClient()
+	defer h.clients.Put(c)
+	var err error
+	if *c, err = netboot.Client4(req); err != nil {
+		h.pass(c, passedUnreadable, err.Error())
 		return resp, false
 	}
 	r := request.Of(req)
@@ -59,19 +62,27 @@ func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 		h.noServerID.Do(func() {
 			h.log.Error("no reply has a server identifier yet, so no machine is told where to boot from: put server_id before boot in the chain")
 		})
-		h.pass(&c, passedNoServerID, "")
+		h.pass(c, passedNoServerID, "")
 		return resp, false
 	}
-	a, mine := h.decide(now, &c)
+	a, mine := h.decide(now, c)
 	if !mine {
 		return resp, false
 	}
 	a.Write4(req, resp)
 	if r == nil {
-		keepOurSource(req, &c, a)
+		keepOurSource(req, c, a)
 	}
-	h.answered(&c, a, resp)
+	h.answered(c, a, resp)
 	return resp, false
+}
+
+// newClient is memory for who asks, until it is put back.
+func (h *chain) newClient() *netboot.Client {
+	if c, used := h.clients.Get().(*netboot.Client); used {
+		return c
+	}
+	return new(netboot.Client)
 }
 
 // local is our address for a client: the server identifier, unless the server knows that the interface which the request
