@@ -42,7 +42,7 @@ type campus struct {
 	said         func() string // what the server logged
 }
 
-func newCampus(t *testing.T, subnets string) *campus {
+func newCampus(t *testing.T, config, subnets string) *campus {
 	t.Helper()
 	programs, err := built()
 	if err != nil {
@@ -50,13 +50,15 @@ func newCampus(t *testing.T, subnets string) *campus {
 	}
 	n := nettest.New(t)
 	c := &campus{t: t, dir: t.TempDir(), net: n, wires: space(t, n, "wires"), serve: space(t, n, "server")}
+	c.must(c.serve.Sysctl("net/ipv6/conf/default/accept_dad", "0")) // addresses are usable at once
 	for bridge, at := range map[string]string{"1": officeServer, "2": labServer} {
 		c.must(c.wires.Bridge("br"+bridge),
 			c.serve.Veth("eth"+bridge, c.wires, "server"+bridge),
 			c.wires.Plug("server"+bridge, "br"+bridge),
-			c.serve.Address("eth"+bridge, netip.PrefixFrom(netip.MustParseAddr(at), 24)))
+			c.serve.Address("eth"+bridge, netip.PrefixFrom(netip.MustParseAddr(at), 24)),
+			c.serve.Address("eth"+bridge, netip.MustParsePrefix("2001:db8:"+bridge+"::1/64")))
 	}
-	c.write("config.yml", campusConfig)
+	c.write("config.yml", config)
 	c.write("subnets.yml", subnets)
 	log, err := os.Create(filepath.Join(c.dir, "server.log"))
 	c.must(err)
@@ -103,7 +105,7 @@ type host struct {
 func (c *campus) host(name string) *host {
 	c.t.Helper()
 	h := &host{campus: c, Space: space(c.t, c.net, name), name: name}
-	c.must(h.Veth("eth0", c.wires, name), c.wires.Plug(name, "br1"))
+	c.must(h.Sysctl("net/ipv6/conf/default/accept_dad", "0"), h.Veth("eth0", c.wires, name), c.wires.Plug(name, "br1"))
 	var err error
 	h.mac, err = hardwareAddress(h.Space, "eth0")
 	c.must(err, h.Do(func() error {
@@ -115,6 +117,9 @@ func (c *campus) host(name string) *host {
 			c.t.Error(err)
 		}
 		if c.t.Failed() {
+			for _, m := range h.messages6() {
+				c.t.Logf("%s: %s %s from %s to %s: %s", h.name, m.At.Format("05.000"), m.Type, m.From, m.To, m.Lent)
+			}
 			for _, m := range h.messages() {
 				c.t.Logf("%s: %s %s from %s to %s: %s %s", h.name, m.At.Format("05.000"), m.Type, m.From, m.To, m, m.Address)
 			}
@@ -123,7 +128,8 @@ func (c *campus) host(name string) *host {
 	return h
 }
 
-func (h *host) messages() []wire.Message { return wire.Read(h.capture.Frames(), h.mac).DHCP }
+func (h *host) messages() []wire.Message   { return wire.Read(h.capture.Frames(), h.mac).DHCP }
+func (h *host) messages6() []wire.Message6 { return wire.Read6(h.capture.Frames(), h.mac) }
 
 // unplug takes the cable out, and plug puts it into a wire.
 func (h *host) unplug() {

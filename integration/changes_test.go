@@ -24,7 +24,7 @@ func (c *campus) edits(text string) {
 
 func TestAnEditedFileIsServedAtOnceAndABrokenOneIsNot(t *testing.T) {
 	t.Parallel()
-	c := newCampus(t, campusSubnets)
+	c := newCampus(t, campusConfig, campusSubnets)
 	c.host("first").takes(officeAddress)
 
 	c.edits(lends("192.0.2.110-192.0.2.111"))
@@ -43,7 +43,7 @@ func TestAnEditedFileIsServedAtOnceAndABrokenOneIsNot(t *testing.T) {
 // Each of many new machines waits a second for the ping of its address. One that is known does not wait with them.
 func TestNobodyWaitsForThePingsOfOthers(t *testing.T) {
 	t.Parallel()
-	c := newCampus(t, "ping-check: true\n"+lends("192.0.2.100-192.0.2.199"))
+	c := newCampus(t, campusConfig, "ping-check: true\n"+lends("192.0.2.100-192.0.2.199"))
 	printer, room := c.host("printer"), c.host("room")
 	c.must(printer.Address("eth0", netip.MustParsePrefix(officeAddress+"/24")))
 	conn := hears(t, room.Space, "0.0.0.0:68", true)

@@ -21,7 +21,7 @@ type dhcpClient struct {
 	// timers are more lines of subnets.yml, for who needs more time between T2 and the end of a lease.
 	timers string
 	run    func(h *host) *exec.Cmd
-	// releases makes it give back its lease. It may end by that.
+	// releases makes it give back its lease. It may end by that. Without it the client ends and its lease runs out.
 	releases func(h *host, p *nettest.Process) error
 }
 
@@ -95,16 +95,21 @@ mount -t tmpfs tmpfs /run
 mount -o remount,bind,ro /sys # by this systemd's programs know that no udev runs here, and do not wait for one
 `
 
-// dhcpcd runs none of its hooks, which would change this machine's resolv.conf.
-func dhcpcd(h *host) *exec.Cmd {
+func dhcpcd(h *host) *exec.Cmd { return dhcpcdBy(h, "-4", "") }
+
+// dhcpcdBy runs none of its hooks, which would change this machine's resolv.conf.
+func dhcpcdBy(h *host, family, config string) *exec.Cmd {
+	h.write("dhcpcd.conf", config)
 	const script = ownDirs + `mkdir -p "$1/dhcpcd"
 mount --bind "$1/dhcpcd" /var/lib/dhcpcd
-exec dhcpcd -4 -B --nodev -f /dev/null -c /bin/true eth0`
-	return h.Command("sh", "-c", script, "sh", h.dir)
+exec dhcpcd "$2" -B --nodev -f "$1/dhcpcd.conf" -c /bin/true eth0`
+	return h.Command("sh", "-c", script, "sh", h.dir, family)
 }
 
 // networkd without D-Bus does what its file says.
-func networkd(h *host) *exec.Cmd {
+func networkd(h *host) *exec.Cmd { return networkdBy(h, networkdFile) }
+
+func networkdBy(h *host, file string) *exec.Cmd {
 	program := "/usr/lib/systemd/systemd-networkd"
 	if _, err := os.Stat(program); err != nil {
 		program = "/lib/systemd/systemd-networkd" // where it lives without a merged /usr
@@ -113,6 +118,6 @@ func networkd(h *host) *exec.Cmd {
 chown -R systemd-network: /run/systemd/netif
 cp "$1" /run/systemd/network/eth0.network
 exec env SYSTEMD_LOG_LEVEL=debug SYSTEMD_LOG_TARGET=console "$2"`
-	h.write("eth0.network", networkdFile)
+	h.write("eth0.network", file)
 	return h.Command("sh", "-c", script, "sh", filepath.Join(h.dir, "eth0.network"), program)
 }

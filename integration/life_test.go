@@ -155,7 +155,7 @@ func TestClientsTakeRenewRebindRebootMoveAndRelease(t *testing.T) {
 	for _, client := range dhcpClients {
 		t.Run(client.name, func(t *testing.T) {
 			t.Parallel()
-			c := newCampus(t, campusSubnets+client.timers)
+			c := newCampus(t, campusConfig, campusSubnets+client.timers)
 			laptop := c.host("laptop")
 			p := laptop.starts(client)
 			laptop.does("takes", officeAddress)
@@ -208,7 +208,7 @@ func TestClientsDeclineAnAddressThatSomebodyHas(t *testing.T) {
 		}
 		t.Run(client.name, func(t *testing.T) {
 			t.Parallel()
-			c := newCampus(t, strings.Replace(campusSubnets, "[192.0.2.100]", "[192.0.2.100-192.0.2.101]", 1))
+			c := newCampus(t, campusConfig, strings.Replace(campusSubnets, "[192.0.2.100]", "[192.0.2.100-192.0.2.101]", 1))
 			printer, laptop := c.host("printer"), c.host("laptop")
 			c.must(printer.Address("eth0", netip.MustParsePrefix(officeAddress+"/24")))
 			p := laptop.starts(client)

@@ -124,7 +124,7 @@ func (l *Lab) build() error {
 	if err := l.server.IP("route", "add", "default", "dev", ServerInterface); err != nil {
 		return err
 	}
-	if l.router, err = startRouter(l.server, ServerInterface); err != nil {
+	if l.router, err = startRouter(l.server, ServerInterface, advertisement); err != nil {
 		return err
 	}
 	if err := l.startOther(); err != nil {

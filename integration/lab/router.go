@@ -20,17 +20,30 @@ const (
 // advertisement says: here is a router, it offers no route, no prefix and no DHCPv6.
 var advertisement = []byte{routerAdvertisement, 0, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
+// managed says besides that addresses and all else are to be had by DHCPv6 (the flags M and O).
+var managed = []byte{routerAdvertisement, 0, 0, 0, 64, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
 // router answers the IPv6 side of booting machines with a "nothing here". The iPXE of many distributions waits 13
 // seconds for a router before it boots over IPv4; on most real networks one answers, so the lab has one too.
 type router struct {
+	says   []byte
 	socket *os.File
 	group  unix.SockaddrInet6
 	done   chan struct{}
 }
 
+// AdvertiseDHCPv6 has a host tell, until the returned function is called, that there is DHCPv6 on an interface's wire.
+func AdvertiseDHCPv6(s *nettest.Space, ifname string) (end func() error, err error) {
+	r, err := startRouter(s, ifname, managed)
+	if err != nil {
+		return nil, err
+	}
+	return r.Close, nil
+}
+
 // startRouter runs a router on an interface of the namespace until Close.
-func startRouter(s *nettest.Space, ifname string) (*router, error) {
-	r := &router{done: make(chan struct{})}
+func startRouter(s *nettest.Space, ifname string, says []byte) (*router, error) {
+	r := &router{says: says, done: make(chan struct{})}
 	if err := s.Do(func() error { return r.open(ifname) }); err != nil {
 		return nil, fmt.Errorf("IPv6 router on %s: %w", ifname, err)
 	}
@@ -77,7 +90,7 @@ func (r *router) run() {
 	buf := make([]byte, 1500)
 	for {
 		// A failed transmission (an interface that is not up yet) is made good by the next.
-		_ = raw.Control(func(fd uintptr) { _ = unix.Sendto(int(fd), advertisement, 0, &r.group) })
+		_ = raw.Control(func(fd uintptr) { _ = unix.Sendto(int(fd), r.says, 0, &r.group) })
 		if err := r.socket.SetReadDeadline(time.Now().Add(interval)); err != nil {
 			return // closed
 		}
