@@ -129,7 +129,7 @@ func (c *campus) host(name string) *host {
 }
 
 func (h *host) messages() []wire.Message   { return wire.Read(h.capture.Frames(), h.mac).DHCP }
-func (h *host) messages6() []wire.Message6 { return wire.Read6(h.capture.Frames(), h.mac) }
+func (h *host) messages6() []wire.Message6 { return wire.Read(h.capture.Frames(), h.mac).DHCP6 }
 
 // unplug takes the cable out, and plug puts it into a wire.
 func (h *host) unplug() {

@@ -2,6 +2,8 @@ package integration_test
 
 import (
 	"encoding/hex"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,5 +84,36 @@ func TestByClientIdentifierFirmwareAndSystemHaveTheirOwn(t *testing.T) {
 			t.Errorf("%q and %q both have %s", id, other, address)
 		}
 		owner[address] = id
+	}
+}
+
+// Over IPv6 each stage comes with a DUID of its own: EDK2 and iPXE write the machine's UUID in different byte orders. EDK2 has
+// two addresses at a time, one for its IP stack and one for its PXE client, whose IAIDs differ.
+func TestIPXEHasAnIPv6AddressThatItsMachinesFirmwareHad(t *testing.T) {
+	t.Parallel()
+	s := suite(t)
+	s.Subnets = "leases: leases\nnetworks: [{subnet: 2001:db8:1::/64, pools: [2001:db8:1::1000-2001:db8:1::10ff], lease-time: 10m}]\n"
+	b := boots(t, open(t, lab.Config{Server: s, Six: true}), "rack-6", lab.UEFI6)
+	var ipxe string
+	given := make(map[string][]netip.Prefix) // by DUID
+	for _, m := range b.Trace.DHCP6 {
+		if m.IPXE {
+			ipxe = m.Client
+		}
+		for _, p := range m.Lent {
+			if m.Type == "REPLY" && !slices.Contains(given[m.Client], p) {
+				given[m.Client] = append(given[m.Client], p)
+			}
+		}
+	}
+	own := given[ipxe]
+	delete(given, ipxe)
+	if len(own) != 1 || len(given) != 1 {
+		t.Errorf("iPXE was given %v, other clients %v", own, given)
+	}
+	for _, firmware := range given {
+		if len(own) == 1 && !slices.Contains(firmware, own[0]) {
+			t.Errorf("the firmware was given %v, and iPXE %v", firmware, own)
+		}
 	}
 }

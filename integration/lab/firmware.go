@@ -20,6 +20,7 @@ const (
 	PlainPXE             // a BIOS machine that shows nothing of iPXE but its feature list
 	UEFI                 // OVMF and EDK2's PXE client
 	UEFIHTTP             // OVMF and EDK2's HTTP boot client
+	UEFI6                // OVMF and EDK2's PXE client over IPv6, in a lab with Six
 	UBoot                // U-Boot on a 32-bit ARM board, which fetches and runs a script of its own kind
 )
 
@@ -54,6 +55,8 @@ func (k Kind) traits() traits {
 		return traits{title: "UEFI machine, PXE boot", uefi: true, arch: []int{7, 9}, first: uefiFile, by: wire.TFTP}
 	case UEFIHTTP:
 		return traits{title: "UEFI machine, HTTP boot", uefi: true, arch: []int{16}, first: uefiFile, by: wire.HTTP}
+	case UEFI6:
+		return traits{title: "UEFI machine, PXE boot over IPv6", uefi: true, arch: []int{7, 9}, first: uefiFile}
 	case UBoot:
 		return traits{title: "ARM machine with U-Boot", arch: []int{21}, first: ubootFile, by: wire.TFTP, alone: true}
 	default:

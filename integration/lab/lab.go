@@ -21,6 +21,7 @@ import (
 // The lab's addresses, from the block that RFC 5737 keeps free for documentation.
 const (
 	ServerIP  = "192.0.2.1"
+	ServerIP6 = "2001:db8:1::1"
 	FilesIP   = "192.0.2.3" // another address at which the suite serves files, as another host would
 	PoolFirst = "192.0.2.100"
 	PoolLast  = "192.0.2.150"
@@ -56,6 +57,8 @@ type Config struct {
 	DeadCards int
 	// System has the script boot Linux, where udhcpc asks for an address once more; see System.
 	System *System
+	// Six has the suite serve over IPv6 alone, for UEFI6 machines.
+	Six bool
 	// First is the script that iPXE is told to fetch; boot.ipxe if empty.
 	First string
 }
@@ -124,7 +127,14 @@ func (l *Lab) build() error {
 	if err := l.server.IP("route", "add", "default", "dev", ServerInterface); err != nil {
 		return err
 	}
-	if l.router, err = startRouter(l.server, ServerInterface, advertisement); err != nil {
+	says := advertisement
+	if l.Six {
+		says = managed
+		if err := l.server.Address(ServerInterface, netip.MustParsePrefix(ServerIP6+"/64")); err != nil {
+			return err
+		}
+	}
+	if l.router, err = startRouter(l.server, ServerInterface, says); err != nil {
 		return err
 	}
 	if err := l.startOther(); err != nil {
@@ -179,6 +189,9 @@ func (l *Lab) BootDir() string { return filepath.Join(l.Dir, "boot") }
 
 // scriptURL is what iPXE is told to fetch.
 func (l *Lab) scriptURL() string {
+	if l.Six {
+		return "tftp://[" + ServerIP6 + "]/" + l.First
+	}
 	if l.ScriptBy == wire.HTTP {
 		return httpBase + "/" + l.First
 	}

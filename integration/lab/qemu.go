@@ -97,6 +97,8 @@ func (m *machine) firmware() ([]string, error) {
 	switch m.kind {
 	case UEFI:
 		off = []string{"IPv6PXESupport"}
+	case UEFI6:
+		off = []string{"IPv4PXESupport"}
 	case UEFIHTTP:
 		off = []string{"IPv4PXESupport", "IPv6PXESupport"}
 	}

@@ -44,6 +44,9 @@ func (s Suite) commands(l *Lab) ([]command, error) {
 		return nil, fmt.Errorf("configure the suite: %w", err)
 	}
 	files := []string{s.TFTPD, "--root", l.BootDir(), "--tftp", ServerIP + ":69", "--tftp", FilesIP + ":69", "--http", ServerIP + ":8080"}
+	if l.Six {
+		files = append(files, "--tftp", "["+ServerIP6+"]:69")
+	}
 	if len(l.Rendered) > 0 {
 		files = append(files, "--scripts", l.scriptDir())
 	}
@@ -55,7 +58,7 @@ func (s Suite) commands(l *Lab) ([]command, error) {
 		{
 			name: dhcpd,
 			args: args,
-			udp:  s.ports(),
+			udp:  s.ports(l),
 		},
 		{
 			name: tftpd,
@@ -67,7 +70,10 @@ func (s Suite) commands(l *Lab) ([]command, error) {
 }
 
 // ports are those that the DHCP server listens on.
-func (s Suite) ports() []int {
+func (s Suite) ports(l *Lab) []int {
+	if l.Six {
+		return []int{547}
+	}
 	if s.Proxy {
 		return []int{67, 4011}
 	}
@@ -118,6 +124,8 @@ func (s Suite) configure(l *Lab) (string, error) {
 		}
 		config := suiteConfig()
 		switch {
+		case l.Six:
+			config = subnetsConfig6
 		case s.Proxy:
 			config, bootMap = proxyConfig, "mode: proxy\n"+bootMap
 		case s.Subnets != "":
@@ -150,6 +158,15 @@ func suiteConfig() string {
 const subnetsConfig = `server4:
   listen: ["%` + ServerInterface + `"]
   plugins:
+    - subnets: subnets.yml
+    - boot: boot.yml
+`
+
+// subnetsConfig6 is the same over IPv6.
+const subnetsConfig6 = `server6:
+  listen: ["[ff02::1:2%` + ServerInterface + `]:547"]
+  plugins:
+    - server_id: LL 52:54:00:00:00:01
     - subnets: subnets.yml
     - boot: boot.yml
 `

@@ -35,6 +35,9 @@ func (l *Lab) judge(b *Boot) []Check {
 	check := func(ok bool, note, format string, args ...any) {
 		checks = append(checks, Check{What: fmt.Sprintf(format, args...), OK: ok, Note: note})
 	}
+	if b.Kind == UEFI6 {
+		return l.judge6(b)
+	}
 	k := b.Kind.traits()
 	who := "firmware"
 	if k.ipxe {

@@ -20,10 +20,16 @@ type Message6 struct {
 	Exchange dhcpv6.TransactionID
 	// Lent are the addresses (as prefixes of 128 bits) and prefixes that have a lifetime, in the order of the message.
 	Lent []netip.Prefix
+	// What a client says of itself.
+	Client string // its DUID, as on the wire
+	Arch   int    // option 61, -1 where absent
+	IPXE   bool
+	// File is what a server answers in option 59.
+	File string
 }
 
-// Read6 tells what the machine with the given hardware address said in DHCPv6 and what it was told, in order.
-func Read6(frames []Frame, machine net.HardwareAddr) (messages []Message6) {
+// read6 tells what the machine with the given hardware address said in DHCPv6 and what it was told, in order.
+func read6(frames []Frame, machine net.HardwareAddr) (messages []Message6) {
 	var eth layers.Ethernet
 	var ip layers.IPv6
 	var udp layers.UDP
@@ -57,6 +63,16 @@ func (m *Message6) read(b []byte) bool {
 		return false
 	}
 	m.Type, m.Exchange = strings.ToUpper(d.MessageType.String()), d.TransactionID
+	m.File, m.Arch = d.Options.BootFileURL(), -1
+	if id := d.Options.ClientID(); id != nil {
+		m.Client = string(id.ToBytes())
+	}
+	if archs := d.Options.ArchTypes(); len(archs) > 0 {
+		m.Arch = int(archs[0])
+	}
+	for _, class := range d.Options.UserClasses() {
+		m.IPXE = m.IPXE || string(class) == "iPXE"
+	}
 	for _, o := range d.Options.Options {
 		switch o := o.(type) {
 		case *dhcpv6.OptIANA:

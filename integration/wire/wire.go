@@ -27,6 +27,7 @@ const (
 // Trace is everything that one machine said and was told, each part in the order it happened.
 type Trace struct {
 	DHCP      []Message
+	DHCP6     []Message6
 	Transfers []Transfer
 }
 
@@ -98,7 +99,7 @@ func Read(frames []Frame, machine net.HardwareAddr) Trace {
 			http.see(p)
 		}
 	}
-	t := Trace{DHCP: messages, Transfers: append(tftp.transfers(), http.transfers()...)}
+	t := Trace{DHCP: messages, DHCP6: read6(frames, machine), Transfers: append(tftp.transfers(), http.transfers()...)}
 	sort.SliceStable(t.Transfers, func(i, j int) bool { return t.Transfers[i].Start.Before(t.Transfers[j].Start) })
 	return t
 }
