@@ -23,9 +23,9 @@ const (
   plugins:
     - subnets: subnets.yml
 `
-	campusSubnets = `leases: leases
+	campusTimes   = "lease-time: {default: 8s, min: 8s, max: 8s}\n"
+	campusSubnets = campusTimes + `leases: leases
 authoritative: true
-lease-time: {default: 8s, min: 8s, max: 8s}
 networks:
   - {subnet: 192.0.2.0/24, pools: [192.0.2.100], options: {routers: 192.0.2.1}}
   - {subnet: 198.51.100.0/24, pools: [198.51.100.100], options: {routers: 198.51.100.1}}

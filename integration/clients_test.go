@@ -18,9 +18,9 @@ type dhcpClient struct {
 	forgets bool
 	// probes tells that it looks whether somebody has an address before it takes it.
 	probes bool
-	// timers are more lines of subnets.yml, for who needs more time between T2 and the end of a lease.
-	timers string
-	run    func(h *host) *exec.Cmd
+	// times stand in place of campusTimes.
+	times string
+	run   func(h *host) *exec.Cmd
 	// releases makes it give back its lease. It may end by that. Without it the client ends and its lease runs out.
 	releases func(h *host, p *nettest.Process) error
 }
@@ -32,7 +32,7 @@ func by(signal syscall.Signal) func(*host, *nettest.Process) error {
 
 var dhcpClients = []dhcpClient{
 	{name: "udhcpc", forgets: true, probes: true, run: udhcpc, releases: by(syscall.SIGUSR2)},
-	{name: "dhclient", probes: true, timers: "options: {dhcp-renewal-time: 2, dhcp-rebinding-time: 4}\n", run: func(h *host) *exec.Cmd { return dhclient(h) }, releases: func(h *host, _ *nettest.Process) error {
+	{name: "dhclient", probes: true, times: dhclientTimes, run: func(h *host) *exec.Cmd { return dhclient(h) }, releases: func(h *host, _ *nettest.Process) error {
 		_, err := h.Ask(dhclient(h, "-r"), h.server) // that one ends the other
 		return err
 	}},
@@ -57,7 +57,10 @@ RENEW | REBIND) ip addr replace "$new_ip_address/24" dev "$interface" ;;
 PREINIT | EXPIRE | FAIL | RELEASE | STOP) ip -4 addr flush dev "$interface" ;;
 esac
 `
-	// What is not answered is soon sent again, which in a lease of seconds it must.
+	// It writes down a lease again after 15 seconds at the earliest: one that is over by then it would not know when it is
+	// started anew.
+	dhclientTimes = "lease-time: {default: 1m, min: 1m, max: 1m}\noptions: {dhcp-renewal-time: 2, dhcp-rebinding-time: 4}\n"
+	// What is not answered is soon sent again, since its T2 comes after seconds.
 	dhclientConf = "timeout 10; retry 1; initial-interval 1; backoff-cutoff 2;\n" +
 		"also request dhcp-renewal-time, dhcp-rebinding-time;\n"
 

@@ -155,7 +155,11 @@ func TestClientsTakeRenewRebindRebootMoveAndRelease(t *testing.T) {
 	for _, client := range dhcpClients {
 		t.Run(client.name, func(t *testing.T) {
 			t.Parallel()
-			c := newCampus(t, campusConfig, campusSubnets+client.timers)
+			subnets := campusSubnets
+			if client.times != "" {
+				subnets = strings.Replace(subnets, campusTimes, client.times, 1)
+			}
+			c := newCampus(t, campusConfig, subnets)
 			laptop := c.host("laptop")
 			p := laptop.starts(client)
 			laptop.does("takes", officeAddress)
