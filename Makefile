@@ -52,6 +52,7 @@ fuzz:
 # What is proven of leases with few seeds and kills in the tests, with many: 200 kills for each plugin that lends.
 long:
 	go test -count=1 -timeout 60m ./internal/lease ./internal/lease/journal -seeds 10000
+	go test -count=1 -timeout 60m ./plugins/subnets -run 'Foretold|LentToTwo' -seeds 1000
 	go test -count=1 -timeout 60m $(if $(ROOT),-exec '$(ROOT)') ./cmd/netboot-dhcpd -run Killed -rounds 200
 
 # Everything against the other servers, under an hour; BENCH='-cases ^tftp -reps 5' narrows it. The report is in bench-out.

@@ -57,8 +57,9 @@ func (l *logText) String() string {
 
 // clock is a host's, which goes on when a test says so.
 type clock struct {
-	mu  sync.Mutex
-	now time.Duration
+	mu   sync.Mutex
+	now  time.Duration
+	step time.Duration // of the wall's clock
 }
 
 func (*clock) Boot() string { return "boot" }
@@ -69,7 +70,17 @@ func (c *clock) Since() time.Duration {
 	return c.now
 }
 
-func (c *clock) Wall() time.Time { return time.Unix(1_800_000_000, 0).Add(c.Since()) }
+func (c *clock) Wall() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Unix(1_800_000_000, 0).Add(c.now + c.step)
+}
+
+func (c *clock) steps(d time.Duration) {
+	c.mu.Lock()
+	c.step += d
+	c.mu.Unlock()
+}
 
 func (c *clock) passes(d time.Duration) {
 	c.mu.Lock()
