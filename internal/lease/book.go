@@ -47,10 +47,18 @@ var kindNames = [...]string{"offered", "leased", "released", "declined", "expire
 // String is the kind's name in metrics.
 func (k Kind) String() string { return kindNames[k] }
 
+// storage is where a Book's records go: a journal, or what several Books share. The package comment says what it promises.
+type storage interface {
+	// Append proposes a record. Done, which may be nil, is called once and later, in the order of Append, if the error is nil:
+	// with nil when the record is kept and wins, with an error when it does not. The record is the Book's again on return.
+	Append(record []byte, done func(error)) error
+	Close() error
+}
+
 // Book knows all leases of a server. Its methods may be called at the same time.
 type Book struct {
 	config  Config
-	journal *journal.Journal
+	journal storage
 
 	mu       sync.Mutex
 	time     bookTime

@@ -3,6 +3,7 @@ package lease
 import (
 	"errors"
 	"net/netip"
+	"time"
 )
 
 // Canonical reads a lease's record and writes it again; ok is false for a record that no Book writes.
@@ -31,3 +32,35 @@ func Bound(p *Pool, records int) { p.most = records }
 // At and After are a Range's.
 func At(r Range, n uint64) netip.Addr        { return r.at(n) }
 func After(r Range, a netip.Addr) netip.Addr { return r.after(a) }
+
+// Share is Open for a Book whose storage is another than a journal.
+func Share(c Config, s interface {
+	Append(record []byte, done func(error)) error
+	Close() error
+}) *Book {
+	c.Hold, c.Quarantine = 120*time.Second, 24*time.Hour
+	b := newBook(c)
+	b.journal = s
+	b.index()
+	return b
+}
+
+// Learn takes in the record of a lease that another Book had kept.
+func (b *Book) Learn(record []byte) error {
+	l, err := parseLease(record)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.entries[l.addr]
+	if e == nil {
+		e = &entry{addr: l.addr, bits: l.bits, place: outside}
+		b.entries[l.addr] = e
+		b.home(e)
+	}
+	b.set(e, l.state, l.facts, l.start, l.end)
+	e.version++
+	e.durable = e.version
+	return nil
+}
