@@ -204,6 +204,6 @@ func (s *story6) remember(step step6, reply *dhcpv6.Message) {
 func TestEachDHCPv6AnswerIsForetold(t *testing.T) {
 	for seed := range uint64(*seeds / 4) {
 		r := rand.New(rand.NewPCG(seed, 6))
-		tellsAsForetold(t, seed, randomStory6(r, 1000), func() teller[step6] { return newStory6(t) })
+		tellsAsForetold(t, seed, randomStory6(r, 600), func() teller[step6] { return newStory6(t) })
 	}
 }

@@ -22,13 +22,15 @@ type binding struct {
 	owner, facts string
 	state        lease.State
 	start, end   int64
-	last         bool // the owner has had none since
+	last         bool  // the owner has had none since
+	rests        int64 // found in use: the end that is written
 }
 
 type offered struct {
-	owner string
-	addr  netip.Addr
-	until int64
+	owner        string
+	addr         netip.Addr
+	since, until int64
+	idle         bool // nobody had it
 }
 
 func newLedger(now int64) *ledger { return &ledger{now: now, lent: map[netip.Addr]*binding{}} }
@@ -43,9 +45,14 @@ func (s *ledger) passes(seconds int64) {
 	s.offers = slices.DeleteFunc(s.offers, func(o offered) bool { return o.until <= s.now })
 }
 
-// restarts loses the offers.
+// restarts loses the offers, and that somebody was given an address before its rest was over.
 func (s *ledger) restarts() {
 	s.offers = nil
+	for _, l := range s.lent {
+		if l.rests > s.now {
+			l.state, l.end = lease.Abandoned, l.rests
+		}
+	}
 	s.remember()
 }
 
@@ -65,7 +72,10 @@ func (s *ledger) remember() {
 	for i := len(s.offers) - 1; i >= 0; i-- { // of two offers in networks that are one now the later counts
 		if o := s.offers[i]; s.offer(o.owner, s.networkOf(o.addr)) != o.addr {
 			s.offers = slices.Delete(s.offers, i, i+1)
+			continue
 		}
+		state, _ := s.state(s.offers[i].addr)
+		s.offers[i].idle = state == lease.Free
 	}
 }
 
@@ -112,7 +122,7 @@ func (s *ledger) withdraw(owner, network string) {
 }
 
 // chooses is dhcpd's order: the last one, or what is offered already; the wanted one; the lowest that nobody has had, pool by
-// pool; the one that has been free for the longest time.
+// pool; the one that has been free for the longest time. Then what others may never want.
 func (s *ledger) chooses(owner, network string, want netip.Addr, pools [][]netip.Addr) netip.Addr {
 	all := slices.Concat(pools...)
 	for _, a := range []netip.Addr{s.last(owner, network), s.offer(owner, network), want} {
@@ -135,17 +145,65 @@ func (s *ledger) chooses(owner, network string, want netip.Addr, pools [][]netip
 			oldest = a
 		}
 	}
+	if !oldest.IsValid() {
+		oldest = s.scarce(all)
+	}
 	return oldest
 }
 
-// offers keeps an address for 120 seconds; invalid: none is free.
+// scarce takes back the oldest offer that was not asked for within 10 seconds, or else ends the rest of the address that was
+// declined first, if that is 10 minutes ago.
+func (s *ledger) scarce(all []netip.Addr) (a netip.Addr) {
+	since := s.now - 9
+	for _, o := range s.offers {
+		if slices.Contains(all, o.addr) && o.idle && o.since < since {
+			a, since = o.addr, o.since
+		}
+	}
+	if a.IsValid() {
+		s.offers = slices.DeleteFunc(s.offers, func(o offered) bool { return o.addr == a })
+		return a
+	}
+	start := s.now - 599
+	for _, b := range all {
+		if l := s.lent[b]; l != nil && l.state == lease.Abandoned && l.start < start {
+			a, start = b, l.start
+		}
+	}
+	if a.IsValid() {
+		s.lent[a].state, s.lent[a].end = lease.Free, s.now
+	}
+	return a
+}
+
+// makesOffer keeps an address for 120 seconds; invalid: none is free.
 func (s *ledger) makesOffer(owner, network string, want netip.Addr, pools ...[]netip.Addr) netip.Addr {
 	a := s.chooses(owner, network, want, pools)
 	if a.IsValid() {
-		s.withdraw(owner, network)
-		s.offers = append(s.offers, offered{owner, a, s.now + 120})
+		s.keeps(owner, network, a)
 	}
 	return a
+}
+
+// offersOwn does so for an address that is reserved for the owner, and never takes that back from another.
+func (s *ledger) offersOwn(owner, network string, own netip.Addr) netip.Addr {
+	if !s.mayHave(owner, own) {
+		return netip.Addr{}
+	}
+	s.keeps(owner, network, own)
+	return own
+}
+
+func (s *ledger) keeps(owner, network string, a netip.Addr) {
+	state, _ := s.state(a)
+	o := offered{owner, a, s.now, s.now + 120, state == lease.Free}
+	for _, before := range s.offers {
+		if before.owner == owner && before.addr == a {
+			o.since, o.idle = before.since, before.idle
+		}
+	}
+	s.withdraw(owner, network)
+	s.offers = append(s.offers, o)
 }
 
 var errNotYours = errors.New("not lent")
@@ -180,7 +238,7 @@ func (s *ledger) lends(owner, facts, network string, a netip.Addr, seconds int64
 		}
 	}
 	s.withdraw(owner, network)
-	s.lent[a] = &binding{owner, facts, lease.Active, s.now, end, true}
+	s.lent[a] = &binding{owner: owner, facts: facts, state: lease.Active, start: s.now, end: end, last: true}
 	return seconds, nil
 }
 
@@ -205,6 +263,6 @@ func (s *ledger) declines(owner string, a netip.Addr) bool {
 		return false
 	}
 	s.offers = slices.DeleteFunc(s.offers, func(o offered) bool { return o.addr == a })
-	s.lent[a] = &binding{state: lease.Abandoned, start: s.now, end: s.now + 86401}
+	s.lent[a] = &binding{state: lease.Abandoned, start: s.now, end: s.now + 86401, rests: s.now + 86401}
 	return true
 }

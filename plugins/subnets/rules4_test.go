@@ -187,7 +187,7 @@ func (s *server4) discover(q asked) (netip.Addr, string) {
 	if holder == "" {
 		a = netip.Addr{}
 		if mine {
-			a = s.makesOffer(owner4(q.who), q.network, own, []netip.Addr{own})
+			a = s.offersOwn(owner4(q.who), q.network, own)
 		}
 		if !a.IsValid() {
 			a = s.makesOffer(owner4(q.who), q.network, q.wants, s.open(q.network, known != nil, q.pxe)...)

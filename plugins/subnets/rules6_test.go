@@ -233,7 +233,7 @@ func (s *server6) extends(verb string, lends bool, q asked6) string {
 	}
 	var got netip.Addr
 	if own.IsValid() {
-		if got = s.makesOffer(owner, s.networkOf(own), own, []netip.Addr{own}); got.IsValid() {
+		if got = s.offersOwn(owner, s.networkOf(own), own); got.IsValid() {
 			pools, network = [][]netip.Addr{{own}}, s.networkOf(own)
 		}
 	}
