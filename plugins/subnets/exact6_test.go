@@ -73,7 +73,7 @@ func randomFile6(r *rand.Rand) *file6 {
 		}
 		k := known6{who: who}
 		for net := range 2 {
-			if r.IntN(2) == 0 && !(f.shared && net == 1 && k.addrs[0] > 0) {
+			if r.IntN(2) == 0 && (!f.shared || net == 0 || k.addrs[0] == 0) {
 				k.addrs[net], free[net] = 1+free[net][0], free[net][1:]
 			}
 		}

@@ -80,7 +80,7 @@ func randomFile4(r *rand.Rand) *file4 {
 			k.who = append(k.who, who)
 		}
 		for net := range 2 {
-			if r.IntN(2) == 0 && !(f.shared && net == 1 && k.addrs[0] > 0) {
+			if r.IntN(2) == 0 && (!f.shared || net == 0 || k.addrs[0] == 0) {
 				k.addrs[net], free[net] = 99+free[net][0], free[net][1:]
 			}
 		}
