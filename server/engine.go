@@ -41,6 +41,7 @@ type Engine struct {
 	listeners  []*listener
 	opening    sync.Mutex
 	queues     []*queue
+	held       *held
 	packets    sync.Pool
 	working    sync.WaitGroup // workers and readers
 	ready      chan struct{}
@@ -50,6 +51,7 @@ type Engine struct {
 // tells of every entry that cannot be opened.
 func Open(c *Config, chain *Chain, o Options, log *logrus.Entry, r prometheus.Registerer) (*Engine, error) {
 	e := &Engine{path: c.Path, chain: chain, options: o.withDefaults(), log: log, seed: maphash.MakeSeed(), ready: make(chan struct{})}
+	e.held = newHeld(e)
 	e.count(r)
 	e.packets.New = func() any { return new(packet) }
 	for range e.options.Workers {
@@ -134,6 +136,12 @@ func (e *Engine) Run(ctx context.Context) error {
 		defer listeners.Done()
 		e.paths.answer(ctx, e.interfaces)
 	}()
+	var leaving sync.WaitGroup
+	leaving.Add(1)
+	go func() { // ends when no worker waits for what is held
+		defer leaving.Done()
+		e.held.run()
+	}()
 	for _, q := range e.queues {
 		e.working.Add(1)
 		go func() { // ends when its queue is closed and empty
@@ -159,6 +167,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	})
 	e.working.Wait()
 	late.Stop()
+	e.held.close()
+	leaving.Wait()
 	e.close()
 	return nil
 }

@@ -33,7 +33,7 @@ func TestRandomAndMutatedPacketsLeaveItServing(t *testing.T) {
 		}
 		o.accept(mutate(random, seeds), via, f)
 		for o.queues[0].size > 0 {
-			taken, _ = o.queues[0].take(taken, nil)
+			taken = o.queues[0].take(taken)
 			if err := w.serve(taken[0]); err != nil {
 				o.drops.failed(err)
 			}
@@ -112,7 +112,7 @@ func serveFuzzed(t *testing.T, o *office, via *conn, data []byte) {
 		return
 	}
 	w := newWorker(o.Engine, o.queues[0])
-	packets, _ := o.queues[0].take(make([]*packet, 0, 1), nil)
+	packets := o.queues[0].take(make([]*packet, 0, 1))
 	w.reply = w.reply[:0]
 	err := w.serve(packets[0])
 	var panicked *panicError

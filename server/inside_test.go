@@ -36,6 +36,7 @@ type mailbag struct {
 	mu      sync.Mutex
 	letters []letter
 	count   int
+	calls   int
 	keep    bool
 }
 
@@ -48,6 +49,7 @@ func (m *mailbag) sendmmsg(messages []mmsghdr) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.count += len(messages)
+	m.calls++
 	for i := range messages {
 		if !m.keep {
 			break
@@ -93,6 +95,7 @@ func open(t testing.TB, o Options, takes map[string]Messages, all ...*plugins.Pl
 		chain: chain, options: o.withDefaults(), log: logrus.NewEntry(log), seed: maphash.MakeSeed(), interfaces: new(interfaces),
 		ready: make(chan struct{}), paths: &paths{asked: make(chan path, 1)}, // which nobody answers
 	}
+	e.held = newHeld(e)
 	e.count(prometheus.NewRegistry())
 	e.packets.New = func() any { return new(packet) }
 	e.interfaces.now.Store(&snapshot{
@@ -102,6 +105,9 @@ func open(t testing.TB, o Options, takes map[string]Messages, all ...*plugins.Pl
 	for range e.options.Workers {
 		e.queues = append(e.queues, newQueue(e.options.Queue, *e.options.Rate))
 	}
+	held, ended := e.held, make(chan struct{})
+	go func() { defer close(ended); held.run() }()
+	t.Cleanup(func() { held.close(); <-ended })
 	bag := &mailbag{keep: true}
 	return &office{
 		Engine: e, hook: hook, sent: bag,

@@ -28,10 +28,9 @@ type queue struct {
 	limit   int
 	turn    uint64
 	rates   limiter
-	held    int          // replies that wait for a commit
-	ready   []*heldReply // those that may leave now
-	closed  bool         // nothing comes in any more
-	aborted bool         // and nothing is waited for
+	held    int  // replies that wait for a commit, or to leave after it
+	closed  bool // nothing comes in any more
+	aborted bool // and nothing is waited for
 }
 
 func newQueue(limit int, rate Rate) *queue {
@@ -83,15 +82,14 @@ func (q *queue) hold() bool {
 	return true
 }
 
-// release ends the waiting of a reply; nil: it will not leave.
-func (q *queue) release(h *heldReply) {
+// release ends the waiting of a reply, which has left or never will.
+func (q *queue) release() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.held--
-	if h != nil {
-		q.ready = append(q.ready, h)
+	if q.closed {
+		q.work.Signal()
 	}
-	q.work.Signal()
 }
 
 // begin waits until there is something to do that nobody does, and makes the caller who does it, until done; false:
@@ -130,20 +128,17 @@ func (q *queue) done() {
 	}
 }
 
-func (q *queue) idle() bool { return q.size == 0 && len(q.ready) == 0 }
+func (q *queue) idle() bool { return q.size == 0 }
 
-// take moves up to cap(into) packets and all released replies out.
-func (q *queue) take(into []*packet, replies []*heldReply) ([]*packet, []*heldReply) {
+// take moves up to cap(into) packets out.
+func (q *queue) take(into []*packet) []*packet {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	replies = append(replies[:0], q.ready...)
-	clear(q.ready)
-	q.ready = q.ready[:0]
 	into = into[:0]
 	for q.size > 0 && len(into) < cap(into) {
 		into = append(into, q.next())
 	}
-	return into, replies
+	return into
 }
 
 // over tells that nothing more can come.

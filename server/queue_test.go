@@ -38,7 +38,7 @@ func TestAFullQueueShedsTheOldestOfTheLeastDear(t *testing.T) {
 	if got := fmt.Sprint(shed); got != "[2 4 5 3 1 10]" {
 		t.Errorf("shed %s", got)
 	}
-	got, _ := q.take(make([]*packet, 0, 10), nil)
+	got := q.take(make([]*packet, 0, 10))
 	var order []uint64
 	for _, p := range got {
 		order = append(order, p.client)
@@ -62,7 +62,7 @@ func TestWhatWaitsIsServedInTheOrderOfItsArrivalWhateverItsClass(t *testing.T) {
 		if taken == next {
 			continue
 		}
-		got, _ := q.take(make([]*packet, 0, 1+random.IntN(9)), nil)
+		got := q.take(make([]*packet, 0, 1+random.IntN(9)))
 		for _, p := range got {
 			if p.client != taken {
 				t.Fatalf("%d is served before %d", p.client, taken)

@@ -1,22 +1,17 @@
 package server
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"runtime/debug"
-	"sync/atomic"
-	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv6"
-	"github.com/sirupsen/logrus"
 
 	"github.com/coredhcp-netboot/suite/server/request"
 )
 
-// worker serves requests. A queue's own one does what the readers leave to it: replies that were held, and what is more
-// than they do at once.
+// worker serves requests. A queue's own one does what the readers leave to it: what is more than they do at once.
 type worker struct {
 	engine  *Engine
 	queue   *queue // the one that is served
@@ -25,7 +20,6 @@ type worker struct {
 	encoder encoder4
 	reply   []byte // being written
 	packets []*packet
-	replies []*heldReply
 }
 
 func newWorker(e *Engine, q *queue) *worker {
@@ -47,10 +41,7 @@ func (w *worker) run() {
 // comes before anybody else serves the queue.
 func (w *worker) serveSome(q *queue) {
 	w.queue = q
-	w.packets, w.replies = q.take(w.packets, w.replies)
-	for _, h := range w.replies {
-		w.outbox.add(h.client, h.via, &h.route, h.payload)
-	}
+	w.packets = q.take(w.packets)
 	for _, p := range w.packets {
 		if err := w.serve(p); err != nil {
 			w.engine.drops.failed(err)
@@ -206,41 +197,8 @@ func (w *worker) leave(r *request.Request, p *packet, way *route) error {
 	if !w.queue.hold() {
 		return &dropError{dropHold, "too many replies are held"}
 	}
-	h := &heldReply{
-		queue: w.queue, drops: w.engine.drops, client: p.client, via: p.via, route: *way, payload: append([]byte(nil), w.reply...),
-	}
-	h.timer = time.AfterFunc(holdTime, func() { h.finish(errHeldForLong) })
+	h := &heldReply{queue: w.queue, client: p.client, via: p.via, route: *way, payload: append([]byte(nil), w.reply...)}
+	w.engine.held.add(h)
 	r.Finish(h.finish)
 	return nil
-}
-
-// holdTime is how long a reply is held: no client waits longer for it.
-const holdTime = 10 * time.Second
-
-var errHeldForLong = errors.New("it was held for 10 s")
-
-// heldReply is a reply that waits for a commit.
-type heldReply struct {
-	queue   *queue
-	drops   *drops
-	client  uint64
-	via     *conn
-	route   route
-	payload []byte
-	timer   *time.Timer
-	over    atomic.Bool
-}
-
-// finish has the reply sent, or drops it. The first call counts.
-func (h *heldReply) finish(err error) {
-	if h.over.Swap(true) {
-		return
-	}
-	h.timer.Stop()
-	if err != nil {
-		h.drops.warn(dropHold, logrus.Fields{"because": err.Error()})
-		h.queue.release(nil)
-		return
-	}
-	h.queue.release(h)
 }
