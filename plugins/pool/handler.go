@@ -103,7 +103,9 @@ func (h *chain) discover(a *asker) (*dhcpv4.DHCPv4, bool) {
 	}
 	if !lend.LeavesAfterOffer(a.req) {
 		h.write(a, got, h.time)
-		h.fields(a, got).Debug("offered")
+		if h.log.Logger.IsLevelEnabled(logrus.DebugLevel) {
+			h.fields(a, got).Debug("offered")
+		}
 		return a.resp, false
 	}
 	return h.lend(a, got)

@@ -45,7 +45,7 @@ func (f *found) leave(r *request.Request, p *Policy, a netip.Addr) {
 	}
 	place := netboot.Place{Network: f.network.name}
 	if s := p.subnet(a); s != nil {
-		place.Subnet = s.Prefix.String()
+		place.Subnet = s.text
 	}
 	for _, c := range f.classes {
 		place.Classes = append(place.Classes, c.Name)

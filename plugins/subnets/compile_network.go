@@ -52,7 +52,7 @@ func (c *compiler) network(f *File, w *Network) {
 }
 
 func (c *compiler) subnet(n *network, w *Subnet, denied, ping bool) {
-	s := &subnet{Prefix: w.Prefix.V.Prefix, network: n, Pos: w.Prefix.Pos}
+	s := &subnet{Prefix: w.Prefix.V.Prefix, text: w.Prefix.V.Prefix.String(), network: n, Pos: w.Prefix.Pos}
 	if !s.IsValid() {
 		c.problems.AddAbsence(w.Pos, "subnet is missing; write it like subnet: 192.0.2.0/24")
 		return

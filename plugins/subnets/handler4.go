@@ -103,7 +103,9 @@ func (x *exchange) offer(p plan) (*dhcpv4.DHCPv4, bool) {
 	x.leave(x.under, x.now, got)
 	told := x.outcome(got)
 	x.write(told, got, leaseTime(told, x.client4, x.req))
-	x.fields(got).Debug("offered")
+	if x.log.Logger.IsLevelEnabled(logrus.DebugLevel) {
+		x.fields(got).Debug("offered")
+	}
 	return x.resp, false
 }
 

@@ -44,6 +44,7 @@ type network struct {
 // subnet is the addresses of a network that are reached without a router.
 type subnet struct {
 	netip.Prefix
+	text        string // the prefix, for rules that name it
 	network     *network
 	denyUnknown bool
 	ping        bool
