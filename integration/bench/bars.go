@@ -41,6 +41,7 @@ func bars() []bar {
 		{"durable leases, of Kea's without fsync", of("dora", "per_s", "ours-range"), false, 1.8, of("dora", "per_s", "kea", "kea-mt")},
 		{"durable leases of subnets, of the plugin range's", of("dora", "per_s", "ours-subnets"), false, .8, of("dora", "per_s", "ours-range")},
 		{"durable leases of subnets, of Kea's without fsync", of("dora", "per_s", "ours-subnets"), false, 1.8, of("dora", "per_s", "kea", "kea-mt")},
+		{"durable leases with boot files by class, of Kea's without fsync", of("dora", "per_s", "ours-classes"), false, 2, of("dora", "per_s", "kea", "kea-mt")},
 		{"relaxed leases, of Kea's", of("dora", "per_s", "ours-relaxed"), false, 4, of("dora", "per_s", "kea", "kea-mt")},
 		{"durable leases at half load, p99 of the ACK, ms", of("dora-half", "ack_p99_ms", "ours-range"), true, 10, figure{}},
 		{"durable leases under overload: done, % of the maximum", of("dora-overload", "kept", "ours-range"), false, 90, figure{}},

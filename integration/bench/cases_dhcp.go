@@ -38,7 +38,7 @@ func (b *Bench) dhcpCases() []Case {
 		switch s.Name {
 		case "ours", "ours-log", "coredhcp":
 			stateless = append(stateless, s.Name)
-		case "echo-log", "echo-sync", "ours-range", "ours-subnets", "ours-relaxed", "coredhcp-range":
+		case "echo-log", "echo-sync", "ours-range", "ours-subnets", "ours-classes", "ours-relaxed", "coredhcp-range":
 			leasing = append(leasing, s.Name)
 		default:
 			stateless, leasing = append(stateless, s.Name), append(leasing, s.Name)

@@ -57,6 +57,7 @@ func dhcpServers() []*Server {
 		{Name: "ours-log", Program: "netboot-dhcpd", Command: ours("info", ""), Files: true, Hosts: true},
 		{Name: "ours-range", Program: "netboot-dhcpd", Command: ours("warning", "1h"), Files: true, Hosts: true, Leases: true},
 		{Name: "ours-subnets", Program: "netboot-dhcpd", Command: oursSubnets, Files: true, Hosts: true, Leases: true},
+		{Name: "ours-classes", Program: "netboot-dhcpd", Command: oursClasses, Files: true, Leases: true},
 		{Name: "ours-relaxed", Program: "netboot-dhcpd", Command: ours("warning", "1h durability=relaxed"), Files: true, Hosts: true, Leases: true},
 		{Name: "coredhcp", Program: "stockd", Command: stock("")},
 		{Name: "coredhcp-range", Program: "stockd", Command: stock("1h"), Leases: true},
@@ -149,6 +150,26 @@ networks:
 	}
 	path, err := s.write("config.yml", fmt.Sprintf("server4:\n  listen: \"%%%s\"\n  plugins:\n    - server_id: %s\n    - subnets: subnets.yml\n"+
 		"    - boot: boot.yml\n", serverInterface, s.Address()))
+	return []string{"netboot-dhcpd", "-c", path, "-L", "warning"}, err
+}
+
+// oursClasses is what kea is told, word for word: each kind of machine is a class with its boot file.
+func oursClasses(_ *Programs, s *Site) ([]string, error) {
+	_, err := s.write("subnets.yml", fmt.Sprintf(`leases: leases
+lease-time: 1h
+next-server: 192.0.2.1
+classes:
+  - {name: ipxe, when: 'option user-class = "iPXE"', file: %q}
+  - {name: bios, when: 'option pxe-system-type = 00:00 and not (option user-class = "iPXE")', file: undionly.kpxe}
+  - {name: uefi, when: 'option pxe-system-type = 00:07 and not (option user-class = "iPXE")', file: ipxe.efi}
+networks:
+  - {subnet: %s, pools: [%s-%s], options: {routers: %s, domain-name-servers: %s}}
+`, s.script, subnetsNet, poolFirst, poolLast, machinesGate, s.Address()))
+	if err != nil {
+		return nil, err
+	}
+	path, err := s.write("config.yml", fmt.Sprintf("server4:\n  listen: \"%%%s\"\n  plugins:\n    - server_id: %s\n    - subnets: subnets.yml\n",
+		serverInterface, s.Address()))
 	return []string{"netboot-dhcpd", "-c", path, "-L", "warning"}, err
 }
 
