@@ -2,6 +2,7 @@ package request
 
 import (
 	"reflect"
+	"slices"
 	"sync"
 )
 
@@ -14,7 +15,12 @@ func Of(msg any) *Request {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.requests[msg]
+	for _, e := range s.requests {
+		if e.message == msg {
+			return e.request
+		}
+	}
+	return nil
 }
 
 // The methods below are for the server that runs the chain.
@@ -31,7 +37,7 @@ func (r *Request) Reopen(msg any, f Facts) {
 	*r = Request{facts: f, message: msg, left: r.left[:0], holds: holds{waiting: 1}} // the chain
 	if s := underWay.shard(msg); s != nil {
 		s.mu.Lock()
-		s.requests[msg] = r
+		s.requests = append(s.requests, entry{msg, r})
 		s.mu.Unlock()
 	}
 }
@@ -40,7 +46,7 @@ func (r *Request) Reopen(msg any, f Facts) {
 func (r *Request) Close() {
 	if s := underWay.shard(r.message); s != nil {
 		s.mu.Lock()
-		delete(s.requests, r.message)
+		s.requests = slices.DeleteFunc(s.requests, func(e entry) bool { return e.request == r })
 		s.mu.Unlock()
 	}
 	r.message = nil
@@ -78,20 +84,17 @@ type table [64]shard
 
 type shard struct {
 	mu       sync.Mutex
-	requests map[any]*Request
-	_        [40]byte // the next lock has a cache line of its own
+	requests []entry  // no more than there are goroutines that serve: looking at them all is less work than a map
+	_        [32]byte // the next lock has a cache line of its own
+}
+
+type entry struct {
+	message any
+	request *Request
 }
 
 //nolint:gochecknoglobals // a handler has no other way to its server
-var underWay = newTable()
-
-func newTable() *table {
-	t := new(table)
-	for i := range t {
-		t[i].requests = map[any]*Request{}
-	}
-	return t
-}
+var underWay table
 
 // shard is where msg belongs; nil for what is no pointer.
 func (t *table) shard(msg any) *shard {
