@@ -57,12 +57,17 @@ func (l *logText) String() string {
 
 // clock is a host's, which goes on when a test says so.
 type clock struct {
-	mu   sync.Mutex
-	now  time.Duration
-	step time.Duration // of the wall's clock
+	mu      sync.Mutex
+	now     time.Duration // since the boot
+	wall    time.Duration // that the wall's clock is ahead of now
+	reboots int
 }
 
-func (*clock) Boot() string { return "boot" }
+func (c *clock) Boot() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.Repeat("re", c.reboots) + "boot"
+}
 
 func (c *clock) Since() time.Duration {
 	c.mu.Lock()
@@ -71,14 +76,23 @@ func (c *clock) Since() time.Duration {
 }
 
 func (c *clock) Wall() time.Time {
+	since := c.Since()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return time.Unix(1_800_000_000, 0).Add(c.now + c.step)
+	return time.Unix(1_800_000_000, 0).Add(since + c.wall)
 }
 
+// steps sets the wall's clock, and nothing else.
 func (c *clock) steps(d time.Duration) {
 	c.mu.Lock()
-	c.step += d
+	c.wall += d
+	c.mu.Unlock()
+}
+
+// boots begins the time since the boot anew.
+func (c *clock) boots() {
+	c.mu.Lock()
+	c.now, c.wall, c.reboots = 0, c.wall+c.now, c.reboots+1
 	c.mu.Unlock()
 }
 
