@@ -113,7 +113,8 @@ func look(path string) (problems, warnings conf.Problems, err error) {
 	for _, s := range c.Sections() {
 		for i, p := range s.Plugins {
 			if p.Name == "subnets" {
-				problems = append(problems, checkSubnets(c.Pos(s.Name, i), s.Name, p.Args, seen)...)
+				ps, ws := checkSubnets(c.Pos(s.Name, i), s.Name, p.Args, seen)
+				problems, warnings = append(problems, ps...), append(warnings, ws...)
 			}
 			if p.Name != "boot" {
 				continue
@@ -140,24 +141,30 @@ func look(path string) (problems, warnings conf.Problems, err error) {
 	return problems, warnings, nil
 }
 
-// checkSubnets looks at a file of the plugin subnets, once.
-func checkSubnets(at conf.Pos, section string, args []string, seen map[string]bool) (problems conf.Problems) {
+// checkSubnets looks at a file of the plugin subnets, once. What this host lacks is no mistake: the file may be for another.
+func checkSubnets(at conf.Pos, section string, args []string, seen map[string]bool) (problems, warnings conf.Problems) {
 	if len(args) != 1 {
 		problems.Add(at, "%s: plugin subnets: takes one file, like `- subnets: subnets.yml` (what is written inline never reaches a plugin, and a name must have no spaces)", section)
-		return problems
+		return problems, nil
 	}
 	path, err := filepath.Abs(args[0])
 	if err != nil {
 		problems.Add(at, "%s: plugin subnets: %v", section, err)
-		return problems
+		return problems, nil
 	}
 	if seen[path] {
-		return nil
+		return nil, nil
 	}
 	seen[path] = true
-	_, err = subnets.Load(path)
+	policy, err := subnets.Load(path)
 	_ = errors.As(err, &problems) // it is nothing else
-	return problems
+	if err == nil {
+		_ = errors.As(policy.Here(), &warnings)
+		for i := range warnings {
+			warnings[i].Text += ", if the server is to run here"
+		}
+	}
+	return problems, warnings
 }
 
 // checkPlaces looks at the words of a boot map that match what subnets found, in the chain whose i-th plugin has the map.

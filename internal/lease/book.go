@@ -24,29 +24,6 @@ type Config struct {
 	Event func(Event)
 }
 
-// Event is something that became of an address.
-type Event struct {
-	Kind  Kind
-	Lease Lease // afterwards
-}
-
-// Kind is what happened.
-type Kind uint8
-
-// The kinds of events.
-const (
-	Offered  Kind = iota // reserved for a while
-	Leased               // the lease, or its renewal, is on stable storage
-	Released             // given back, or left for another address
-	Declined             // found in use, and quarantined
-	Expired              // a lease, or a quarantine, ended
-)
-
-var kindNames = [...]string{"offered", "leased", "released", "declined", "expired"}
-
-// String is the kind's name in metrics.
-func (k Kind) String() string { return kindNames[k] }
-
 // storage is where a Book's records go: a journal, or what several Books share. The package comment says what it promises.
 type storage interface {
 	// Append proposes a record. Done, which may be nil, is called once and later, in the order of Append, if the error is nil:

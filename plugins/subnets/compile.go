@@ -60,6 +60,7 @@ func compile(path string, f *File, decoding error) (*Policy, error) {
 		c.problems.AddAbsence(top, "leases is missing; name the directory where they are kept, like leases: /var/lib/netboot/leases")
 	}
 	c.p.dir, c.p.keeps = conf.Resolve(path, f.Leases.V), f.keeps(path)
+	c.p.places = places{f.Leases.Pos, f.DHCPDLeases.Pos, f.Hook.Pos}
 	c.define(f.Define)
 	c.p.scope = c.scope(policy.Global, "", top, nil, &f.Gives)
 	c.denied = c.denies(false, f.Deny)

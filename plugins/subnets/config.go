@@ -7,7 +7,7 @@ type File struct {
 	Leases        conf.At[string]   `yaml:"leases"`
 	Durability    durability        `yaml:"durability"`
 	Hook          told              `yaml:"hook"`
-	DHCPDLeases   string            `yaml:"dhcpd-leases"`
+	DHCPDLeases   conf.At[string]   `yaml:"dhcpd-leases"`
 	Identity      conf.At[identity] `yaml:"identity"`
 	BOOTP         bool              `yaml:"bootp"`
 	Define        definitions       `yaml:"define"`

@@ -15,6 +15,7 @@ import (
 type Policy struct {
 	dir      string // where leases are kept
 	keeps    store.Settings
+	places   places
 	identity identity
 	bootp    bool // machines with a reservation may ask by BOOTP
 

@@ -21,7 +21,7 @@ func readme(t *testing.T) string {
 
 func TestEveryExampleInTheREADMEIsTaken(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(readme(t), -1)
-	if len(blocks) != 4 {
+	if len(blocks) != 5 {
 		t.Fatalf("found %d examples", len(blocks))
 	}
 	for _, b := range blocks {
@@ -33,7 +33,7 @@ func TestEveryExampleInTheREADMEIsTaken(t *testing.T) {
 
 func TestEveryKeyOfTheFileIsInTheREADME(t *testing.T) {
 	text := readme(t)
-	for _, key := range conftest.Keys[subnets.File]() {
+	for _, key := range append(conftest.Keys[subnets.File](), conftest.Keys[subnets.ToldKeys]()...) {
 		if !strings.Contains(text, "`"+key+"`") && !strings.Contains(text, key+":") {
 			t.Errorf("key %s is not in the README", key)
 		}

@@ -48,6 +48,8 @@ func (e *Env) openSite(path string, metrics *lend.Metrics) (*site, error) {
 			return nil, err
 		}
 		p.keeps, s.pings = store.Settings{}, noPings{} // nobody outside is told
+	} else if err := p.Here(); err != nil {
+		return nil, err
 	}
 	s.store, err = store.Open(store.Config{
 		Settings: p.keeps, Dir: p.dir, Clock: clock, Log: e.Log, Counts: hook.NewCounts(e.Metrics),

@@ -25,46 +25,70 @@ type Config struct {
 	Queue   int           // how many events wait; 0: 1024
 }
 
-// Parse is a hook from one word: an http or https URL, or the path of a program.
-func Parse(word string) (Config, error) {
-	c := Config{Run: []string{word}}
+// Bounds of a Config.
+const (
+	MaxTimeout = time.Hour
+	MaxAtOnce  = 64
+	MaxQueue   = 1 << 20
+)
+
+// Of is a hook by one word: an http or https URL, or the path of a program.
+func Of(word string) Config {
 	if u, err := url.Parse(word); err == nil && u.Scheme != "" {
-		c = Config{URL: word}
+		return Config{URL: word}
 	}
-	return c, c.Check()
+	return Config{Run: []string{word}}
+}
+
+// Parse is Of, checked, with a program that this host has.
+func Parse(word string) (Config, error) {
+	c := Of(word)
+	if err := c.Check(); err != nil {
+		return c, err
+	}
+	return c, c.Missing()
 }
 
 // On tells whether there is anything to do.
 func (c *Config) On() bool { return len(c.Run) > 0 || c.URL != "" }
 
-// Check finds every mistake. A program is looked for.
-func (c *Config) Check() error {
-	var errs []error
+// Missing tells that this host has no such program.
+func (c *Config) Missing() error {
+	if len(c.Run) == 0 {
+		return nil
+	}
+	if _, err := exec.LookPath(c.Run[0]); err != nil {
+		return fmt.Errorf("the hook %q is no program (%w); name one that the daemon's user can run", c.Run[0], cause(err))
+	}
+	return nil
+}
+
+// Check finds every mistake that does not depend on the host.
+func (c *Config) Check() error { return errors.Join(c.Mistakes()...) }
+
+// Mistakes are those of Check, each for itself.
+func (c *Config) Mistakes() (errs []error) {
 	if len(c.Run) > 0 && c.URL != "" {
 		errs = append(errs, errors.New("a hook runs a program or posts to a URL; use two hooks, or let the program post"))
 	}
-	if len(c.Run) > 0 {
-		if _, err := exec.LookPath(c.Run[0]); !filepath.IsAbs(c.Run[0]) {
-			errs = append(errs, fmt.Errorf("the hook %q has no whole path; write it from / on", c.Run[0]))
-		} else if err != nil {
-			errs = append(errs, fmt.Errorf("the hook %q is no program (%w); name one that the daemon's user can run", c.Run[0], cause(err)))
-		}
+	if len(c.Run) > 0 && !filepath.IsAbs(c.Run[0]) {
+		errs = append(errs, fmt.Errorf("the hook %q has no whole path; write it from / on", c.Run[0]))
 	}
 	if c.URL != "" {
 		if u, err := url.Parse(c.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			errs = append(errs, fmt.Errorf("the hook %q is no URL to post to; write one like http://192.0.2.1:8080/leases", c.URL))
 		}
 	}
-	if c.Timeout < 0 || c.Timeout > time.Hour {
+	if c.Timeout < 0 || c.Timeout > MaxTimeout {
 		errs = append(errs, fmt.Errorf("a hook's time of %s is none; write one between 1s and 1h", c.Timeout))
 	}
-	if c.AtOnce < 0 || c.AtOnce > 64 {
-		errs = append(errs, fmt.Errorf("%d hooks at the same time are too many; 64 can run", c.AtOnce))
+	if c.AtOnce < 0 || c.AtOnce > MaxAtOnce {
+		errs = append(errs, fmt.Errorf("%d hooks at the same time are too many; %d can run", c.AtOnce, MaxAtOnce))
 	}
-	if c.Queue < 0 || c.Queue > 1<<20 {
-		errs = append(errs, fmt.Errorf("%d waiting events are too many; %d can wait", c.Queue, 1<<20))
+	if c.Queue < 0 || c.Queue > MaxQueue {
+		errs = append(errs, fmt.Errorf("%d waiting events are too many; %d can wait", c.Queue, MaxQueue))
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // cause is the system's own word, without what repeats the path.
