@@ -24,6 +24,10 @@ func Addr(b []byte) netip.Addr {
 	return a
 }
 
+// MaxEcho bounds a client identifier: every reply must have it unaltered (RFC 6842 section 3), and in the 576 bytes that every
+// client takes there is room for one option of full length beside what a lease needs, and not for two.
+const MaxEcho = 255
+
 // MeansUs tells whether the server that a client names is the one that the reply is from. One that is not told is us.
 func MeansUs(req, resp *dhcpv4.DHCPv4) bool {
 	meant, ours := netboot.Server4(req), netboot.Server4(resp)

@@ -19,7 +19,7 @@ func (o *Outcome) Reply6() (list []Option) {
 	for ; len(asked) >= 2; asked = asked[2:] {
 		codes = append(codes, uint32(option.Number(asked[:2])))
 	}
-	main := o.policy.options.Main()
+	main := o.policy.options.Space(option.DHCP6)
 	seen := map[uint32]bool{}
 	for _, code := range codes {
 		d := main.Code(code)

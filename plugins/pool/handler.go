@@ -60,6 +60,9 @@ func (h *chain) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 		return h.drop(&asker{req: req}, "the client has no hardware address")
 	}
 	a := h.read(req, resp)
+	if len(a.ID) > lend.MaxEcho {
+		return h.drop(a, "its client identifier is too long to come back in a reply, as RFC 6842 demands")
+	}
 	if a.network.IsValid() && a.relay.IsValid() && !a.network.Contains(a.relay) {
 		return h.drop(a, "its relay is in another network than the pool")
 	}

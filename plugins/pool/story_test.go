@@ -363,3 +363,17 @@ func TestWhoOnlyLooksRunsNoHookAndWritesNoCopy(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A reply must have the identifier unaltered, and one of more than 255 bytes leaves no room for the rest (RFC 6842).
+func TestAClientIdentifierThatNoReplyCouldHaveGetsSilence(t *testing.T) {
+	l := newLab(t)
+	id := func(n int) dhcpv4.Modifier {
+		return dhcpv4.WithGeneric(dhcpv4.OptionClientIdentifier, []byte(strings.Repeat("i", n)))
+	}
+	m := l.machine(1)
+	m.gets(m.sends(dhcpv4.MessageTypeDiscover, id(255)), "192.0.2.100")
+	m.gets(m.sends(dhcpv4.MessageTypeDiscover, id(256)), "silence")
+	if !strings.Contains(l.log.String(), "its client identifier is too long") {
+		t.Error(l.log.String())
+	}
+}

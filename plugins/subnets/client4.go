@@ -56,10 +56,6 @@ func (f *found) leave(r *request.Request, p *Policy, a netip.Addr) {
 // maxID bounds a client identifier that is an owner.
 const maxID = lease.MaxField - 1
 
-// maxEcho bounds a client identifier: every reply must have it unaltered (RFC 6842 section 3), and in the 576 bytes that every
-// client takes there is room for one option of full length beside what a lease needs, and not for two.
-const maxEcho = 255
-
 // Kinds of owners. A hardware type takes the place of the kind, and 0 is none.
 const ownerByID = "\x00"
 

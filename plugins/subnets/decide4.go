@@ -6,6 +6,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/coredhcp-netboot/suite/internal/lease"
+	"github.com/coredhcp-netboot/suite/internal/lend"
 )
 
 // verb is what is to be done about a request.
@@ -40,7 +41,7 @@ func (p *Policy) decide(c *client4, b ledger) plan {
 	switch {
 	case c.MAC == "":
 		return silent("the client has no hardware address")
-	case len(c.ID) > maxEcho:
+	case len(c.ID) > lend.MaxEcho:
 		return silent("its client identifier is too long to come back in a reply, as RFC 6842 demands")
 	case c.network == nil && c.kind == dhcpv4.MessageTypeRequest && !c.meansUs:
 		return plan{because: "it chose another server", quiet: true}

@@ -2,6 +2,7 @@ package subnets_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -320,4 +321,18 @@ func TestALeaseIsThereAfterARestart(t *testing.T) {
 	l.restarts()
 	other.hears("ADVERTISE; na 1 2001:db8:1::1000 for 4500/7200", other.message(solicit, "na 1 2001:db8:1::1001"))
 	c.hears("ADVERTISE; na 1 2001:db8:1::1001 for 4500/7200", c.message(solicit, "na 1"))
+}
+
+func TestOptionsComeInTheOrderOfTheWish_AndThePreferenceUnasked_8415_21_8(t *testing.T) {
+	l := newLab6(t, strings.Replace(office6, "options: {", "options: {dhcp6.preference: 200, ", 1))
+	c := l.client(1)
+	m := c.reply(c.message(solicit, "na 1", dhcpv6.OptRequestedOption(dhcpv6.OptionDomainSearchList, dhcpv6.OptionDNSRecursiveNameServer)))
+	var codes []dhcpv6.OptionCode
+	for _, o := range m.Options.Options {
+		codes = append(codes, o.Code())
+	}
+	want := []dhcpv6.OptionCode{dhcpv6.OptionPreference, dhcpv6.OptionDomainSearchList, dhcpv6.OptionDNSRecursiveNameServer}
+	if n := len(codes) - len(want); n < 0 || !slices.Equal(codes[n:], want) {
+		t.Errorf("%v", codes)
+	}
 }

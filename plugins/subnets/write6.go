@@ -111,16 +111,16 @@ func lent(of resource, unit netip.Prefix, preferred, valid time.Duration) dhcpv6
 	return &dhcpv6.OptIAAddress{IPv6Addr: unit.Addr().AsSlice(), PreferredLifetime: preferred, ValidLifetime: valid}
 }
 
-// options puts what the client asks for and the file gives into the reply (RFC 8415 section 21.7).
+// options puts what the file gives into the reply: what the client asks for (RFC 8415 section 21.7), in its order, and the
+// preference.
 func (x *exchange6) options(told *policy.Outcome) {
-	space := x.now.rules.Options().Space(option.DHCP6)
-	for _, code := range x.req.Options.RequestedOptions() {
-		d := space.Code(uint32(code))
-		if d == nil || x.resp.GetOneOption(code) != nil {
-			continue
-		}
-		if value, set := told.Option(d); set {
-			x.resp.AddOption(&dhcpv6.OptionGeneric{OptionCode: code, OptionData: value})
+	has := map[dhcpv6.OptionCode]bool{}
+	for _, o := range x.resp.Options.Options {
+		has[o.Code()] = true
+	}
+	for _, o := range told.Reply6() {
+		if code := dhcpv6.OptionCode(o.Code); !has[code] {
+			x.resp.AddOption(&dhcpv6.OptionGeneric{OptionCode: code, OptionData: o.Value})
 		}
 	}
 }
