@@ -27,8 +27,8 @@ func readFile(t *testing.T, path string) string {
 
 // document is what a page shows.
 type document struct {
-	maps                         []string
-	config, tftpd, script, shell string
+	maps                                  []string
+	config, subnets, tftpd, script, shell string
 }
 
 // examples are a page's blocks, without the indentation of the step that they belong to.
@@ -42,6 +42,8 @@ func examples(t *testing.T, path string) (d document) {
 			d.maps = append(d.maps, text)
 		case strings.HasPrefix(text, "# config.yml"):
 			d.config = text
+		case strings.HasPrefix(text, "# subnets.yml"):
+			d.subnets = text
 		case strings.HasPrefix(text, "# tftpd.yml"):
 			d.tftpd = text
 		case strings.HasPrefix(text, "#!ipxe"):

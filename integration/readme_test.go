@@ -39,12 +39,12 @@ func TestTheREADMEsNetworkServesAClient(t *testing.T) {
 	readme, tftpd := examples(t, "../README.md"), examples(t, "../cmd/netboot-tftpd/README.md").tftpd
 	dir := t.TempDir()
 	bootDir := filepath.Join(dir, "boot")
-	here := strings.NewReplacer("/var/lib/netboot/boot", bootDir, "/srv/images", dir, "/etc/netboot", dir,
+	here := strings.NewReplacer("/var/lib/netboot/boot", bootDir, "/var/lib/netboot", dir, "/srv/images", dir, "/etc/netboot", dir,
 		"sudo netboot-dhcpd", programs.DHCPD, "sudo netboot-tftpd", programs.TFTPD,
 		"netbootctl", filepath.Join(filepath.Dir(programs.DHCPD), "netbootctl"))
 	for path, text := range map[string]string{
 		filepath.Join(dir, "boot.yml"): readme.maps[0], filepath.Join(dir, "config.yml"): readme.config,
-		filepath.Join(dir, "tftpd.yml"): tftpd, filepath.Join(bootDir, "boot.ipxe"): readme.script,
+		filepath.Join(dir, "subnets.yml"): readme.subnets, filepath.Join(dir, "tftpd.yml"): tftpd, filepath.Join(bootDir, "boot.ipxe"): readme.script,
 		filepath.Join(dir, "scripts", "boot.ipxe"): readme.script,
 	} {
 		if text == "" {

@@ -57,7 +57,7 @@ func (s sample) isPrintedBy(t *testing.T, got string) {
 func TestTheREADMEsExamplesOfExplainAreWhatItSays(t *testing.T) {
 	readme, here := page(t, "../../README.md"), page(t, "README.md")
 	bootMap := block(t, readme, "# boot.yml")
-	files(t, map[string]string{"config.yml": block(t, readme, "# config.yml"), "boot.yml": bootMap, "boot.yml.old": strings.ReplaceAll(bootMap, "ipxe.efi", "snponly.efi")})
+	files(t, map[string]string{"config.yml": block(t, readme, "# config.yml"), "subnets.yml": block(t, readme, "# subnets.yml"), "boot.yml": bootMap, "boot.yml.old": strings.ReplaceAll(bootMap, "ipxe.efi", "snponly.efi")})
 	examples := samplesOf(here, "explain")
 	if len(examples) < 2 {
 		t.Fatalf("has %d examples", len(examples))
@@ -72,7 +72,7 @@ func TestTheREADMEsExampleOfCheckIsWhatItSays(t *testing.T) {
 	readme, here := page(t, "../../README.md"), page(t, "README.md")
 	usual := usual()
 	dir := files(t, map[string]string{
-		"config.yml": strings.ReplaceAll(block(t, readme, "# config.yml"), "eth1", "lo"), "boot.yml": block(t, here, "# boot.yml (with mistakes)"),
+		"config.yml": strings.ReplaceAll(block(t, readme, "# config.yml"), "eth1", "lo"), "subnets.yml": strings.ReplaceAll(block(t, readme, "# subnets.yml"), "/var/lib/netboot/", ""), "boot.yml": block(t, here, "# boot.yml (with mistakes)"),
 		"boot/undionly.kpxe": usual["firmware/undionly.kpxe"], "boot/ipxe.efi": usual["firmware/ipxe.efi"],
 	})
 	examples := samplesOf(here, "check")
