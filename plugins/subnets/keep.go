@@ -104,10 +104,14 @@ func (p *Policy) Here() error {
 	if st, err := os.Stat(p.dir); err == nil && !st.IsDir() {
 		missing.Add(p.places.leases, "leases: %s is no directory; move it away, or name another", p.dir)
 	}
+	return append(missing, p.missingHook()...).Err()
+}
+
+func (p *Policy) missingHook() (missing conf.Problems) {
 	if err := p.keeps.Hook.Missing(); err != nil {
 		missing.Add(p.places.hook, "%v", err)
 	}
-	return missing.Err()
+	return missing
 }
 
 // places are where the file names what the host must have.

@@ -44,7 +44,7 @@ func TestAHookThatIsNotThereIsToldAtTheStart(t *testing.T) {
 		t.Error(err)
 	}
 	l.write("leases: none/leases\n" + office)
-	if err := l.start(); err == nil || !strings.Contains(err.Error(), "subnets.yml:1: leases: this host has no directory") {
+	if err := l.start(); err == nil || !strings.Contains(err.Error(), "there is no directory") {
 		t.Error(err)
 	}
 }

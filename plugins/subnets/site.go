@@ -48,7 +48,7 @@ func (e *Env) openSite(path string, metrics *lend.Metrics) (*site, error) {
 			return nil, err
 		}
 		p.keeps, s.pings = store.Settings{}, noPings{} // nobody outside is told
-	} else if err := p.Here(); err != nil {
+	} else if err := p.missingHook().Err(); err != nil {
 		return nil, err
 	}
 	s.store, err = store.Open(store.Config{
