@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/sirupsen/logrus"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -29,6 +30,8 @@ type snapshot struct {
 	byIndex map[int]request.Interface
 	byName  map[string]int
 	ours    map[netip.Addr]bool // every address of this host
+	// everybody are the IPv4 addresses by which all hosts of one of our links are reached.
+	everybody map[netip.Addr]bool
 	// multicast are the interfaces that can, by name.
 	multicast map[string]bool
 	next      chan struct{} // closed when a later snapshot is in place
@@ -66,7 +69,7 @@ func whole[T any](list func() ([]T, error)) (all []T, err error) {
 
 func takeSnapshot() (*snapshot, error) {
 	s := &snapshot{
-		byIndex: map[int]request.Interface{}, byName: map[string]int{}, ours: map[netip.Addr]bool{},
+		byIndex: map[int]request.Interface{}, byName: map[string]int{}, ours: map[netip.Addr]bool{}, everybody: map[netip.Addr]bool{},
 		multicast: map[string]bool{}, next: make(chan struct{}),
 	}
 	links, err := whole(netlink.LinkList)
@@ -94,6 +97,11 @@ func takeSnapshot() (*snapshot, error) {
 		ifi.Addresses = append(ifi.Addresses, netip.PrefixFrom(ip, bits))
 		s.byIndex[a.LinkIndex] = ifi
 		s.ours[ip] = true
+		if ip.Is4() && bits > 0 && bits < 31 {
+			link := netip.PrefixFrom(ip, bits).Masked()
+			s.everybody[lastOf(link)] = true
+			s.everybody[link.Addr()] = true // older hosts take that so (RFC 1122 section 3.3.6)
+		}
 	}
 	return s, nil
 }
@@ -105,6 +113,12 @@ func HostInterface(name string) (request.Interface, error) {
 		return request.Interface{}, fmt.Errorf("the interfaces of this host cannot be listed: %w", err)
 	}
 	return s.byIndex[s.byName[name]], nil
+}
+
+// reflects tells a request whose reply would go to all hosts of a link, at a port that the sender chooses: no relay and no
+// client has such an address.
+func (s *snapshot) reflects(req *dhcpv4.DHCPv4) bool {
+	return s.everybody[addr4(req.GatewayIPAddr)] || s.everybody[addr4(req.ClientIPAddr)]
 }
 
 // follow takes a new snapshot after each change, until ctx ends. Changes that come together make one.

@@ -43,7 +43,7 @@ func route4(req, resp *dhcpv4.DHCPv4, f *request.Facts, ours map[netip.Addr]bool
 	nak := netboot.Type4(resp) == dhcpv4.MessageTypeNak
 	switch {
 	case isHost(giaddr):
-		r.to, r.link = netip.AddrPortFrom(giaddr, relayPort(req, f)), 0
+		r.to, r.link = netip.AddrPortFrom(giaddr, relayPort(req, f, ours[giaddr])), 0
 		if nak {
 			resp.SetBroadcast()
 		}
@@ -84,8 +84,12 @@ func source4(resp *dhcpv4.DHCPv4, f *request.Facts, ours map[netip.Addr]bool, on
 	return f.Source()
 }
 
-// relayPort is the port of the relay: 67, or the one that it sent from if it says so (RFC 8357 section 4).
-func relayPort(req *dhcpv4.DHCPv4, f *request.Facts) uint16 {
+// relayPort is the port of the relay: 67, or the one that it sent from if it says so (RFC 8357 section 4). Where its address is
+// one of ours, that is believed only of a relay on this host: others would have us talk to any service of it.
+func relayPort(req *dhcpv4.DHCPv4, f *request.Facts, ours bool) uint16 {
+	if ours && f.Peer.Addr() != addr4(req.GatewayIPAddr) {
+		return serverPort4
+	}
 	if agentOption(req.Options[agent], agentSourcePort) && f.Peer.Port() != 0 {
 		return f.Peer.Port()
 	}

@@ -70,6 +70,10 @@ func (w *worker) serve4(p *packet) error {
 	if err != nil {
 		return &dropError{dropMalformed, err.Error()}
 	}
+	now := w.engine.interfaces.now.Load()
+	if now.reflects(req) {
+		return &dropError{dropMalformed, "its giaddr or ciaddr is the broadcast address of a link"}
+	}
 	resp, kind, err := x.reply(req)
 	if err != nil {
 		return err
@@ -93,7 +97,7 @@ func (w *worker) serve4(p *packet) error {
 		return nil
 	}
 	encode, delivery := r.Asked()
-	way := route4(req, resp, &p.facts, w.engine.interfaces.now.Load().ours).override(delivery, p.facts.Interface.Index)
+	way := route4(req, resp, &p.facts, now.ours).override(delivery, p.facts.Interface.Index)
 	if err := w.encode4(req, resp, encode, limit4(req, kind, len(p.data))); err != nil {
 		return err
 	}
