@@ -205,7 +205,7 @@ func (c *compiler) ascii(n *node) dataFunc {
 		if !ok || !ok1 || !ok2 || !ok3 || radix < 2 || radix > 36 || bits != 8 && bits != 16 && bits != 32 || len(b)%size != 0 {
 			return nil, false
 		}
-		out := make([]byte, 0, len(b)*(2+len(between)))
+		out := make([]byte, 0, min(len(b)*(3+len(between)), maxData)) // both may be long, and from the network
 		for at := 0; at < len(b) && len(out) <= maxData; at += size {
 			if at > 0 {
 				out = append(out, between...)
