@@ -41,7 +41,7 @@ func (h *Hook) run(ctx context.Context, e *Event) error {
 	cmd.WaitDelay = time.Second // a process that left the group may hold the pipe
 	err := cmd.Run()
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, exec.ErrWaitDelay): // it ended well; what it left behind goes on
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: killed: it took longer than %s", h.config.Run[0], h.config.Timeout)

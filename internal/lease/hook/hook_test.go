@@ -139,6 +139,12 @@ func TestAProgramThatFailsOrHangsIsCountedAndLogged(t *testing.T) {
 	if !strings.Contains(l.log(), "exit status 3") || !strings.Contains(l.log(), "out of") || strings.Contains(l.log(), "\x1b") {
 		t.Errorf("%s", l.log())
 	}
+	// What it leaves behind when it ends well is not waited for, and no failure of its own.
+	path, _ = program(t, "sleep 5 & exit 0\n")
+	l = start(t, hook.Config{Run: []string{path}})
+	l.Tell(leased(1))
+	l.Close()
+	l.counts(t, 1, 0, 0)
 	// What it started goes with it, or the wait would take a minute.
 	path, _ = program(t, "sleep 60 & sleep 60\n")
 	l = start(t, hook.Config{Run: []string{path}, Timeout: 100 * time.Millisecond})
