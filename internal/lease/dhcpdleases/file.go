@@ -149,7 +149,11 @@ func (f *File) follow(news []lease.Lease, whole bool) error {
 // rewrite puts a file in place that has each lease once. The one before stays until then, also for who has it open.
 func (f *File) rewrite() error {
 	next := f.path + ".new"
-	out, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) { // of a process that was killed
+		return err
+	}
+	// In a directory where others may write, one of them could have made it a link to a file of ours.
+	out, err := os.OpenFile(next, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
 	}
