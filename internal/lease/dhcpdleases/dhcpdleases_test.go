@@ -140,6 +140,10 @@ func TestABlockIsAsDHCPDWritesIt(t *testing.T) {
 ` {
 		t.Errorf("%s", got)
 	}
+	l.Ends = at.Add(1 << 32 * time.Second) // as a Book has a lease without an end
+	if got, want := string(dhcpdleases.Append(nil, l)), strings.Replace(active, "2 2026/11/24 19:00:00", "never", 1); got != want {
+		t.Errorf("%s", got)
+	}
 	if got := dhcpdleases.Append(nil, view.Lease{Address: netip.MustParseAddr("2001:db8::1")}); len(got) > 0 {
 		t.Errorf("%s", got)
 	}
@@ -211,6 +215,8 @@ func nasty(t *testing.T) string {
 			l.State, l.Client = lease.Abandoned, lease.Client{}
 		case 3:
 			l.MAC = infiniband
+		case 4:
+			l.End = 1 << 32
 		}
 		s.leases[l.Addr] = l
 	}
@@ -268,7 +274,11 @@ print(json.dumps([[l.ip, l.ethernet, l.binding_state, str(l.end)] for l in IscDh
 		case 3:
 			l.MAC = infiniband
 		}
-		want[l.Addr.String()] = fmt.Sprint(view.Hex(l.MAC), state, end.UTC().Format("2006-01-02 15:04:05"))
+		until := end.UTC().Format("2006-01-02 15:04:05")
+		if n%5 == 4 {
+			until = "None"
+		}
+		want[l.Addr.String()] = fmt.Sprint(view.Hex(l.MAC), state, until)
 	}
 	if len(got) != 240 { // it leaves out those without a hardware address, as dhcpd's abandoned ones are
 

@@ -26,6 +26,9 @@ func Append(b []byte, l view.Lease) []byte {
 		return b // another file of dhcpd's has those
 	}
 	starts, ends := date(l.Starts), date(l.Ends)
+	if l.Ends.Sub(l.Starts) >= forever && l.State == lease.Active.String() {
+		ends = "never"
+	}
 	b = fmt.Appendf(b, "lease %s {\n  starts %s;\n  ends %s;\n", l.Address, starts, ends)
 	if l.State == lease.Free.String() {
 		b = fmt.Appendf(b, "  tstp %s;\n", ends)
@@ -53,6 +56,9 @@ func Append(b []byte, l view.Lease) []byte {
 	}
 	return append(b, "}\n"...)
 }
+
+// forever is the time of a lease that has no end (RFC 2131 section 3.3).
+const forever = (1<<32 - 1) * time.Second
 
 // date is a weekday, from Sunday 0, and the time in UTC.
 func date(t time.Time) string {
