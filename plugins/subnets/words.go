@@ -63,6 +63,9 @@ func (p *prefix) UnmarshalText(b []byte) (err error) {
 	if p.Prefix, err = netip.ParsePrefix(string(b)); err != nil {
 		return fmt.Errorf("%q is not a subnet; write it like 192.0.2.0/24", b)
 	}
+	if p.Addr().Is4In6() {
+		return fmt.Errorf("%s is an IPv4 subnet in the form of IPv6; write it like 192.0.2.0/24", p.Prefix)
+	}
 	if p.Addr().IsMulticast() || p.Addr().IsLoopback() {
 		return fmt.Errorf("no machine has an address of %s; write the subnet of a link, like 192.0.2.0/24", p.Prefix)
 	}
