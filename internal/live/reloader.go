@@ -32,6 +32,7 @@ type Reloader struct {
 	log   logrus.FieldLogger
 	ready chan struct{}
 	added chan struct{} // a table is new
+	hung  chan os.Signal
 
 	mu     sync.Mutex
 	tables []*table
@@ -58,7 +59,8 @@ type table struct {
 	generation int // how often it was taken
 }
 
-// NewReloader has no tables yet. Its gauges tell of each file whether its last reload was successful, when the last
+// NewReloader has no tables yet. From now on SIGHUP does not end the process: one that comes while it starts is served by Run.
+// Its gauges tell of each file whether its last reload was successful, when the last
 // successful one was, and how many there were.
 func NewReloader(log logrus.FieldLogger, r prometheus.Registerer) *Reloader {
 	gauge := func(name, help string) *prometheus.GaugeVec {
@@ -74,9 +76,11 @@ func NewReloader(log logrus.FieldLogger, r prometheus.Registerer) *Reloader {
 	if r != nil {
 		r.MustRegister(reloads)
 	}
+	hung := make(chan os.Signal, 1)
+	signal.Notify(hung, syscall.SIGHUP)
 	return &Reloader{
-		reloads: reloads,
-		log:     log, ready: make(chan struct{}), added: make(chan struct{}, 1),
+		reloads: reloads, hung: hung,
+		log: log, ready: make(chan struct{}), added: make(chan struct{}, 1),
 		successful: gauge(MetricSuccessful, "Whether the file was taken when it was last read: 1 or 0."),
 		timestamp:  gauge(MetricTimestamp, "When the file was last taken."),
 		generation: gauge(MetricGeneration, "How often the file was taken."),
@@ -148,9 +152,7 @@ func (r *Reloader) Run(ctx context.Context) error {
 		return fmt.Errorf("watch files: %w; raise fs.inotify.max_user_instances", err)
 	}
 	defer w.Close()
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+	defer signal.Stop(r.hung)
 	look := time.NewTimer(settle)
 	defer look.Stop()
 	looking := true // the timer runs
@@ -167,7 +169,7 @@ func (r *Reloader) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hangup:
+		case <-r.hung:
 			r.readAll(true)
 		case <-r.added:
 			lookSoon()
