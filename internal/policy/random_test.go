@@ -67,7 +67,12 @@ func (w writer) data(depth int) string {
 			"host-decl-name", "config-option domain-name", "config-option ipxe.no-pxedhcp", "var-0", "var-1", "var-2")
 	}
 	inner := w.data(depth - 1)
-	small := func() string { return fmt.Sprint(w.IntN(17)) }
+	small := func() string {
+		if w.IntN(6) == 0 {
+			return w.pick("0", "255", "256", "65535", "2147483647")
+		}
+		return fmt.Sprint(w.IntN(17))
+	}
 	switch w.IntN(11) {
 	case 0, 1:
 		return "substring(" + inner + ", " + small() + ", " + small() + ")"
