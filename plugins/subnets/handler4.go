@@ -94,8 +94,8 @@ func (x *exchange) offer(p plan) (*dhcpv4.DHCPv4, bool) {
 		x.notItsOwn(p, got)
 		p.own = nil
 	}
-	if err := x.pingFirst(got); err != nil { // only where the server does not hold replies
-		return x.drop(silent(err.Error()))
+	if err := x.pingFirst(got); err != nil {
+		return x.drop(plan{because: err.Error(), quiet: errors.Is(err, errAsked)})
 	}
 	if p.verb == lendNow || lend.LeavesAfterOffer(x.req) {
 		return x.lend(got, p)

@@ -17,6 +17,8 @@ import (
 type pinger interface {
 	// ping calls heard once, later or at once, and does not wait. With an error nobody was asked.
 	ping(a netip.Addr, heard func(inUse bool, err error))
+	// asking tells whether the answer of a ping is awaited.
+	asking(a netip.Addr) bool
 }
 
 // Pings wait for an answer as long as dhcpd's, and not again for a client that soon repeats its DISCOVER. So many at once are
@@ -45,6 +47,12 @@ type echo struct {
 
 func newEchoes() *echoes {
 	return &echoes{waiting: map[netip.Addr]*echo{}, silent: map[netip.Addr]time.Time{}}
+}
+
+func (p *echoes) asking(a netip.Addr) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waiting[a] != nil
 }
 
 var errBusy = fmt.Errorf("%d addresses are asked already", mostPings)
@@ -151,11 +159,16 @@ func (p *echoes) idle() {
 type noPings struct{}
 
 func (noPings) ping(_ netip.Addr, heard func(bool, error)) { heard(false, nil) }
+func (noPings) asking(netip.Addr) bool                     { return false }
 
-var errInUse = errors.New("somebody answers at the address")
+var (
+	errInUse = errors.New("somebody answers at the address")
+	errAsked = errors.New("it asks again while its address is pinged")
+)
 
 // pingFirst holds the reply until it is known that nobody else uses an address; a machine that had it last is not suspected.
-// It is an error only where the server does not hold replies.
+// It is an error where the server does not hold replies, and for a client that asks again meanwhile: its first request is
+// answered, and each held reply takes the place of one that waits for its lease.
 func (x *exchange) pingFirst(a netip.Addr) error {
 	s := x.now.subnet(a)
 	if s == nil || !s.ping || a == x.fixed {
@@ -163,6 +176,9 @@ func (x *exchange) pingFirst(a netip.Addr) error {
 	}
 	if l, known := x.book.Lease(a); known && l.Owner == x.Owner {
 		return nil
+	}
+	if x.pings.asking(a) {
+		return errAsked
 	}
 	return x.under.Hold(func(done func(error)) {
 		x.pings.ping(a, func(inUse bool, err error) {

@@ -78,3 +78,44 @@ func TestAnAddressThatCannotBePingedIsOfferedAndTheLogSaysSo(t *testing.T) {
 		t.Errorf("the log does not say so:\n%s", log)
 	}
 }
+
+// A machine that sends one DISCOVER after the other has one reply held, and not one for each.
+func TestWhoAsksAgainWhileItsAddressIsPingedHasOneReplyHeld(t *testing.T) {
+	network := nettest.New(t)
+	host, err := network.Space("server")
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := network.Space("far")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(host.Veth("lan0", far, "eth0"), host.Address("lan0", netip.MustParsePrefix("10.1.1.1/24"))); err != nil {
+		t.Fatal(err)
+	}
+	l := newLab(t, "ping-check: true\n"+office)
+	for n := range 3 { // on a busy machine the second may come when the ping is over
+		req, err := dhcpv4.NewDiscovery(l.machine(1 + n).mac)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replies := make(chan []byte, 2)
+		for range cap(replies) {
+			go func() {
+				var reply []byte
+				if err := host.Do(func() (err error) { reply, err = l.chain.AnswerFrom4(req.ToBytes(), l.facts, nil); return err }); err != nil {
+					t.Error(err)
+				}
+				replies <- reply
+			}()
+		}
+		first, second := <-replies, <-replies
+		if first == nil && second == nil {
+			t.Fatal("no reply at all")
+		}
+		if first == nil || second == nil {
+			return
+		}
+	}
+	t.Error("both are answered")
+}
