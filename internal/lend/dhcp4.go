@@ -4,7 +4,6 @@ package lend
 
 import (
 	"net/netip"
-	"strings"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
@@ -35,13 +34,7 @@ func MeansUs(req, resp *dhcpv4.DHCPv4) bool {
 }
 
 // LeavesAfterOffer tells the boot ROM of a Raspberry Pi, which takes an OFFER for its lease and sends no REQUEST.
-func LeavesAfterOffer(req *dhcpv4.DHCPv4) bool {
-	if !strings.HasPrefix(req.ClassIdentifier(), "PXEClient") {
-		return false
-	}
-	c, err := netboot.Client4(req)
-	return err == nil && c.Arch == netboot.ArchRPi && c.Firmware == netboot.FirmwarePXE
-}
+func LeavesAfterOffer(req *dhcpv4.DHCPv4) bool { return netboot.IsPiROM4(req) }
 
 // Refuse makes the reply a NAK, which tells the client to begin anew.
 func Refuse(nak *dhcpv4.DHCPv4) {

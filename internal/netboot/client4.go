@@ -148,14 +148,30 @@ func isPi(c *Client, uuid []byte) bool {
 		strings.HasPrefix(c.VendorClass, "U-Boot") {
 		return false
 	}
+	return fromPi(c.MAC, uuid)
+}
+
+// fromPi tells whether a Raspberry Pi's hardware sent this.
+func fromPi(mac MAC, uuid []byte) bool {
 	if len(uuid) == 17 && uuid[0] == 0 &&
 		(string(uuid[1:]) == uuidPi3 || bytes.HasPrefix(uuid[1:], []byte("RPi"))) {
 		return true
 	}
 	for _, p := range piPrefixes {
-		if c.MAC.HasPrefix(p) {
+		if mac.HasPrefix(p) {
 			return true
 		}
 	}
 	return false
+}
+
+// IsPiROM4 tells the boot ROM or EEPROM of a Raspberry Pi. For all other machines it is cheap.
+func IsPiROM4(req *dhcpv4.DHCPv4) bool {
+	class := option4(req, optClass60)
+	if !bytes.HasPrefix(class, []byte("PXEClient")) || !fromPi(MACFrom(req.ClientHWAddr), option4(req, optUUID97)) &&
+		archFromOption(option4(req, optArch93)) != ArchRPi && archFromVendorClass(text(class)) != ArchRPi {
+		return false
+	}
+	c, err := Client4(req)
+	return err == nil && c.Arch == ArchRPi && c.Firmware == FirmwarePXE
 }
