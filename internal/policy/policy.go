@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/coredhcp-netboot/suite/internal/policy/expr"
@@ -15,6 +16,7 @@ type Env = expr.Env
 type Policy struct {
 	options *option.Registry
 	server  []*option.Definition // of the space "server", by their numbers
+	free    sync.Pool            // of *Outcome that are Done
 }
 
 // New makes a policy over these options, to which no more are declared from now on.
@@ -59,9 +61,13 @@ func (r *run) scope(s, within *Scope) {
 
 // Evaluate runs all statements for a client: from the outermost scope to the subnet, the pool, the classes from the one
 // declared last to the one declared first, and the host within its groups. What is set last stands. The outcome stays
-// valid as long as env does, and belongs to the same goroutine.
+// valid as long as env does, or until Done, and belongs to the same goroutine.
 func (p *Policy) Evaluate(env *Env, at Path) *Outcome {
-	env.Settings = expr.NewSettings(p.options)
+	o, used := p.free.Get().(*Outcome)
+	if !used {
+		o = &Outcome{policy: p, settings: expr.NewSettings(p.options)}
+	}
+	o.env, env.Settings = env, o.settings
 	r := run{env}
 	r.scope(at.Network, nil)
 	inner := at.Network
@@ -73,13 +79,24 @@ func (p *Policy) Evaluate(env *Env, at Path) *Outcome {
 		r.scope(&at.Classes[i].Scope, inner)
 	}
 	r.scope(at.Host, inner)
-	return &Outcome{policy: p, env: env}
+	return o
 }
 
 // Outcome is what the statements have come to for one client.
 type Outcome struct {
-	policy *Policy
-	env    *Env
+	policy   *Policy
+	env      *Env
+	settings *expr.Settings
+	reply    []Option
+}
+
+// Done lets another client's outcome have the memory. Neither the outcome nor a list that it returned is used from then on;
+// the values in a list stay.
+func (o *Outcome) Done() {
+	o.env.Settings = nil
+	o.settings.Reset()
+	o.env, o.reply = nil, o.reply[:0]
+	o.policy.free.Put(o)
 }
 
 // Option is what an option is set to; false: to nothing.

@@ -59,13 +59,13 @@ func (o *Outcome) Reply4() []Option {
 		codes = o.everything(codes, site)
 	}
 	codes = append(unique(codes), codeRelayAgent)
-	list := make([]Option, 0, len(codes))
+	o.reply = slices.Grow(o.reply[:0], len(codes))
 	for _, code := range codes {
 		if value, ok := o.wire(site, code); ok {
-			list = append(list, Option{code, value})
+			o.reply = append(o.reply, Option{code, value})
 		}
 	}
-	return list
+	return o.reply
 }
 
 // requested are the codes for a client that says what it wants. The subnet mask comes unasked, but not in the answer to
