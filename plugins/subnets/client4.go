@@ -59,14 +59,15 @@ const maxID = lease.MaxField - 1
 // Kinds of owners. A hardware type takes the place of the kind, and 0 is none.
 const ownerByID = "\x00"
 
-// read4 tells who asks.
-func (p *Policy) read4(req, resp *dhcpv4.DHCPv4, r *request.Request) *client4 {
-	c := &client4{
+// read4 tells who asks, in c.
+func (p *Policy) read4(c *client4, req, resp *dhcpv4.DHCPv4, r *request.Request) {
+	*c = client4{
 		kind: netboot.Type4(req), ciaddr: lend.Addr(req.ClientIPAddr), relay: lend.Addr(req.GatewayIPAddr),
 		meansUs: lend.MeansUs(req, resp),
 	}
+	owner := lend.Owner(uint8(req.HWType), req.ClientHWAddr)
 	c.Client = lease.Client{
-		Owner: lend.Owner(uint8(req.HWType), req.ClientHWAddr), MAC: string(req.ClientHWAddr),
+		Owner: owner, MAC: owner[1:],
 		ID: string(req.Options[dhcpv4.OptionClientIdentifier.Code()]), Hostname: string(req.Options[dhcpv4.OptionHostName.Code()]),
 	}
 	if req.HWType == 0 { // reserved by RFC 5494 section 2, and a client that says it would be one known by its identifier
@@ -104,7 +105,6 @@ func (p *Policy) read4(req, resp *dhcpv4.DHCPv4, r *request.Request) *client4 {
 			c.ours = []netip.Addr{id}
 		}
 	}
-	return c
 }
 
 const optSubnetSelection = 118

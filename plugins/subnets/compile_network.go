@@ -2,12 +2,14 @@ package subnets
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 
 	"github.com/coredhcp-netboot/suite/internal/conf"
 	"github.com/coredhcp-netboot/suite/internal/lease"
 	"github.com/coredhcp-netboot/suite/internal/policy"
+	"github.com/coredhcp-netboot/suite/internal/policy/expr"
 )
 
 // network reads a link.
@@ -57,7 +59,13 @@ func (c *compiler) subnet(n *network, w *Subnet, denied, ping bool) {
 		c.problems.AddAbsence(w.Pos, "subnet is missing; write it like subnet: 192.0.2.0/24")
 		return
 	}
-	s.scope = c.scope(policy.Subnet, s.Prefix.String(), s.Pos, n.scope, &w.Gives)
+	s.scope = c.scope(policy.Subnet, s.text, s.Pos, n.scope, &w.Gives)
+	if s.Addr().Is4() {
+		mask := policy.Set{
+			Option: c.options.Main().Code(optSubnetMask), Value: expr.Constant(net.CIDRMask(s.Bits(), 32)), How: policy.Default,
+		}
+		s.scope.Statements = append([]policy.Statement{mask}, s.scope.Statements...)
+	}
 	s.denyUnknown = c.denies(denied, w.Deny)
 	s.ping = orElse(w.PingCheck, ping)
 	n.subnets = append(n.subnets, s)
@@ -69,6 +77,8 @@ func (c *compiler) subnet(n *network, w *Subnet, denied, ping bool) {
 		c.delegation(s, &w.Delegate[i])
 	}
 }
+
+const optSubnetMask = 1
 
 // maxAddrs bounds a pool: its offers and leases are kept in memory.
 const maxAddrs = 1 << 24

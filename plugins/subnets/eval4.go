@@ -2,7 +2,6 @@ package subnets
 
 import (
 	"encoding/binary"
-	"net"
 	"net/netip"
 	"time"
 
@@ -13,8 +12,8 @@ import (
 )
 
 // environment4 is the request as expressions see it.
-func environment4(req *dhcpv4.DHCPv4, c *client4) *policy.Env {
-	env := &policy.Env{
+func environment4(req *dhcpv4.DHCPv4, c *client4) policy.Env {
+	env := policy.Env{
 		Options: option.FromMap(req.Options), Hardware: append([]byte{byte(req.HWType)}, req.ClientHWAddr...),
 		File: []byte(req.BootFileName), ServerName: []byte(req.ServerHostName),
 	}
@@ -53,7 +52,7 @@ func (x *exchange) outcome(a netip.Addr) *policy.Outcome {
 	if x.machine != nil {
 		at.Host, x.env.HostName = x.machine.scope, x.machine.name
 	}
-	return x.now.rules.Evaluate(x.env, at)
+	return x.now.rules.Evaluate(&x.env, at)
 }
 
 // leaseTime is for how long an address is lent.
@@ -68,16 +67,9 @@ func leaseTime(o *policy.Outcome, c *client4, req *dhcpv4.DHCPv4) time.Duration 
 	return o.LeaseTime(asked)
 }
 
-// write puts the address and what else the client is told into the reply.
+// write puts the address and what else the client is told into the reply, and is done with the outcome.
 func (x *exchange) write(o *policy.Outcome, a netip.Addr, lent time.Duration) {
 	resp := x.resp
-	near := a
-	if !near.IsValid() {
-		near = x.ciaddr
-	}
-	if s := x.now.subnet(near); s != nil {
-		o.SetDefault(optSubnetMask, net.CIDRMask(s.Bits(), 32))
-	}
 	if v, selected := x.req.Options[optSubnetSelection]; selected {
 		resp.Options[optSubnetSelection] = v // RFC 3011 section 3
 	}
@@ -99,6 +91,5 @@ func (x *exchange) write(o *policy.Outcome, a netip.Addr, lent time.Duration) {
 	if name := o.Text(policy.ServerName); name != "" {
 		resp.ServerHostName = name
 	}
+	o.Done()
 }
-
-const optSubnetMask = 1

@@ -18,11 +18,11 @@ import (
 // exchange is one request on its way through the plugin.
 type exchange struct {
 	*site
-	*client4
+	client4
 	now       *Policy
 	req, resp *dhcpv4.DHCPv4
 	under     *request.Request
-	env       *policy.Env
+	env       policy.Env
 }
 
 // Handle4 lends an address, takes it back, or refuses one that is asked for. It drops what it cannot serve.
@@ -39,7 +39,7 @@ func (s *site) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 		x.leave(x.under, x.now, netip.Addr{})
 		return resp, false
 	}
-	plan := x.now.decide(x.client4, s.book)
+	plan := x.now.decide(&x.client4, s.book)
 	switch plan.verb {
 	case offer, lendNow:
 		return x.offer(plan)
@@ -62,15 +62,15 @@ func (s *site) Handle4(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
 
 // read finds out who asks.
 func (x *exchange) read() {
-	c := x.now.read4(x.req, x.resp, x.under)
-	x.client4 = c
+	c := &x.client4
+	x.now.read4(c, x.req, x.resp, x.under)
 	c.remember(x.book)
 	if c.network = x.now.locate(c); c.network != nil {
 		c.machine, c.fixed = x.now.reserved(c.network, &c.Client, true)
 	}
 	c.known, c.bootp = c.machine != nil, c.kind == dhcpv4.MessageTypeNone
 	x.env = environment4(x.req, c)
-	c.classes = policy.Match(nil, x.env, x.now.classes)
+	c.classes = policy.Match(nil, &x.env, x.now.classes)
 }
 
 // anyPool is a pool of the client's network: offers are taken back by the network.
@@ -102,7 +102,7 @@ func (x *exchange) offer(p plan) (*dhcpv4.DHCPv4, bool) {
 	}
 	x.leave(x.under, x.now, got)
 	told := x.outcome(got)
-	x.write(told, got, leaseTime(told, x.client4, x.req))
+	x.write(told, got, leaseTime(told, &x.client4, x.req))
 	if x.log.Logger.IsLevelEnabled(logrus.DebugLevel) {
 		x.fields(got).Debug("offered")
 	}
@@ -130,7 +130,7 @@ func (x *exchange) lend(want netip.Addr, p plan) (*dhcpv4.DHCPv4, bool) {
 		from = []*lease.Pool{p.own}
 	}
 	told := x.outcome(want)
-	asked := leaseTime(told, x.client4, x.req)
+	asked := leaseTime(told, &x.client4, x.req)
 	var granted time.Duration
 	var refused error
 	err := x.under.Hold(func(done func(error)) {

@@ -29,6 +29,7 @@ type lab struct {
 	chain   *server.Chain
 	reload  func() error
 	closing func() error
+	quiet   func() // logs warnings alone
 	facts   request.Facts
 	metrics *prometheus.Registry
 	clock   *clock
@@ -134,6 +135,7 @@ func (l *lab) start() error {
 	log := logrus.New()
 	log.SetOutput(&l.log)
 	log.SetLevel(logrus.DebugLevel)
+	l.quiet = func() { log.SetLevel(logrus.WarnLevel) }
 	l.metrics = prometheus.NewRegistry()
 	plugin, closing, reload := subnets.NewClosing(subnets.Env{Log: logrus.NewEntry(log), Metrics: l.metrics, Clock: l.clock})
 	l.closing, l.reload = closing, reload
