@@ -16,7 +16,6 @@ const (
 type Histogram struct {
 	counts [buckets]uint32
 	n      uint64
-	sum    time.Duration
 	max    time.Duration
 }
 
@@ -25,7 +24,6 @@ func (h *Histogram) Record(d time.Duration) {
 	d = max(d, 0)
 	h.counts[bucket(uint64(d))]++
 	h.n++
-	h.sum += d
 	h.max = max(h.max, d)
 }
 
@@ -34,14 +32,6 @@ func (h *Histogram) Count() uint64 { return h.n }
 
 // Max is the longest duration, exactly.
 func (h *Histogram) Max() time.Duration { return h.max }
-
-// Mean is the exact mean, 0 where nothing was recorded.
-func (h *Histogram) Mean() time.Duration {
-	if h.n == 0 {
-		return 0
-	}
-	return h.sum / time.Duration(h.n)
-}
 
 // Quantile is the smallest duration that at least the fraction q (0 to 1) of all do not exceed, rounded up by less
 // than 1.6 %; 0 where nothing was recorded.

@@ -76,9 +76,6 @@ func (l *Lexer) Next() Token {
 	return t
 }
 
-// Problems are the mistakes below the level of tokens: strings without end, wrong escapes.
-func (l *Lexer) Problems() conf.Problems { return l.problems }
-
 func (l *Lexer) read() Token {
 	l.skip()
 	t := Token{Pos: l.pos, from: l.at}

@@ -43,7 +43,7 @@ func NewSettings(r *option.Registry) *Settings {
 	return &Settings{list: make([]Setting, 0, 32), index: make([]uint16, r.Len())}
 }
 
-// Reset forgets everything.
+// Reset forgets everything, and keeps the memory.
 func (s *Settings) Reset() {
 	for _, set := range s.list {
 		s.index[set.Option.ID()] = 0
