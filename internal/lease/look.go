@@ -73,3 +73,31 @@ func (b *Book) Sweep() bool {
 	}
 	return true
 }
+
+// Last is what an owner has, or had last, in the network of an address; false: nothing, or others have had it since.
+func (b *Book) Last(owner string, in netip.Addr) (Lease, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.owners[key{owner, b.plan.network(in)}]
+	if e == nil {
+		return Lease{}, false
+	}
+	if b.time.now() >= e.end && e.state != Free {
+		b.expire(e)
+	}
+	return e.lease(), true
+}
+
+// Lease is what is known of an address; false: it was never lent.
+func (b *Book) Lease(a netip.Addr) (Lease, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.entries[a]
+	if e == nil || !e.kept {
+		return Lease{}, false
+	}
+	if b.time.now() >= e.end && e.state != Free {
+		b.expire(e)
+	}
+	return e.lease(), true
+}
