@@ -87,7 +87,8 @@ func compile(path string, f *File, decoding error) (*Policy, error) {
 	return c.p, nil
 }
 
-// apart looks for subnets that overlap.
+// apart looks for subnets that overlap. Each is compared with the smallest of those around it, of which there may be several:
+// sorted, a subnet comes behind all that it is in.
 func (c *compiler) apart() {
 	slices.SortFunc(c.p.subnets, func(a, b *subnet) int {
 		if d := a.Addr().Compare(b.Addr()); d != 0 {
@@ -95,15 +96,19 @@ func (c *compiler) apart() {
 		}
 		return a.Bits() - b.Bits()
 	})
-	for i := 1; i < len(c.p.subnets); i++ {
-		a, b := c.p.subnets[i-1], c.p.subnets[i]
-		if !a.Overlaps(b.Prefix) {
-			continue
+	var around []*subnet
+	for _, s := range c.p.subnets {
+		for len(around) > 0 && !around[len(around)-1].Overlaps(s.Prefix) {
+			around = around[:len(around)-1]
 		}
-		if b.Line < a.Line {
-			a, b = b, a
+		if len(around) > 0 {
+			a, b := around[len(around)-1], s
+			if b.Line < a.Line {
+				a, b = b, a
+			}
+			c.problems.Add(b.Pos, "subnet %s overlaps %s on line %d; an address can be in one subnet only", b.Prefix, a.Prefix, a.Line)
 		}
-		c.problems.Add(b.Pos, "subnet %s overlaps %s on line %d; an address can be in one subnet only", b.Prefix, a.Prefix, a.Line)
+		around = append(around, s)
 	}
 }
 

@@ -109,6 +109,9 @@ type mac struct{ netboot.MAC }
 
 func (m *mac) UnmarshalText(b []byte) (err error) {
 	m.MAC, err = netboot.ParseMAC(string(b))
+	if err == nil && !m.Known() {
+		return fmt.Errorf("%s is no machine's address, but what firmware without one sends; write the machine's own", b)
+	}
 	return err
 }
 

@@ -69,7 +69,7 @@ func (c *Config) Check() error { return errors.Join(c.Mistakes()...) }
 // Mistakes are those of Check, each for itself.
 func (c *Config) Mistakes() (errs []error) {
 	if len(c.Run) > 0 && c.URL != "" {
-		errs = append(errs, errors.New("a hook runs a program or posts to a URL; use two hooks, or let the program post"))
+		errs = append(errs, errors.New("a hook runs a program or posts to a URL; remove one of the two, or let the program post"))
 	}
 	if len(c.Run) > 0 && !filepath.IsAbs(c.Run[0]) {
 		errs = append(errs, fmt.Errorf("the hook %q has no whole path; write it from / on", c.Run[0]))
