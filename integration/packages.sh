@@ -34,9 +34,11 @@ if [ "$1" != bench ]; then
 	need ipxe /usr/lib/ipxe/undionly.kpxe /usr/share/ipxe/undionly.kpxe
 	need ipxe-qemu /usr/lib/ipxe/qemu/efi-virtio.rom /usr/share/ipxe/qemu/efi-virtio.rom /usr/share/qemu/efi-virtio.rom
 fi
-# The stock plugin that hands out addresses keeps them in SQLite, which is C.
-need gcc "${CC:-gcc}"
-need libc6-dev /usr/include/stdlib.h
+# The stock plugin range keeps its leases in SQLite, which is C, and the race detector is C too.
+if [ "$1" != demo ]; then
+	need gcc "${CC:-gcc}"
+	need libc6-dev /usr/include/stdlib.h
+fi
 if [ "$1" = test ]; then
 	need busybox-static busybox
 	need curl curl

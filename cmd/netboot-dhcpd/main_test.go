@@ -276,67 +276,6 @@ func (d *daemon) stops() {
 	}
 }
 
-func TestShippedConfigurationRunsAsItIsFromAnyDirectory(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Fatal("this test listens on port 67 of the loopback interface; run it as root (make test does)")
-	}
-	dir := t.TempDir() // a copy: the plugin range makes its file beside the configuration
-	for _, name := range []string{"config.example.yml", "boot.example.yml"} {
-		if err := os.WriteFile(filepath.Join(dir, name), must(os.ReadFile("../../"+name)), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	elsewhere := t.TempDir()
-	d := start(t, elsewhere, "-c", filepath.Join(dir, "config.example.yml"), "-l", "here.log")
-	d.stops()
-	if !strings.Contains(d.log.String(), `msg="boot map loaded"`) {
-		t.Errorf("logs:\n%s", d.log.String())
-	}
-	if b, err := os.ReadFile(filepath.Join(elsewhere, "here.log")); err != nil || !bytes.Contains(b, []byte("boot map loaded")) {
-		t.Errorf("the log file has %q, %v", b, err)
-	}
-}
-
-func TestTheCommentedDHCPv6PartOfTheShippedConfigurationLoads(t *testing.T) {
-	text := string(must(os.ReadFile("../../config.example.yml")))
-	_, six, found := strings.Cut(text, "# server6:\n")
-	if !found {
-		t.Fatal("there is no commented server6")
-	}
-	six = "server6:\n" + regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(six, "")
-	six = strings.Replace(six, `"[::%lo]:547"`, `"[::1]:0"`, 1)
-	dir := files(t, map[string]string{"config.yml": six, "boot.example.yml": string(must(os.ReadFile("../../boot.example.yml")))})
-	start(t, dir).stops()
-}
-
-// Both families have the line, and share one directory of leases.
-func TestTheCommentedSubnetsOfTheShippedConfigurationLoads(t *testing.T) {
-	text := string(must(os.ReadFile("../../config.example.yml")))
-	_, six, _ := strings.Cut(text, "# server6:\n")
-	four, _, _ := strings.Cut(text, "# DHCPv6")
-	six = "server6:\n" + regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(six, "")
-	stock := regexp.MustCompile(`(?m)^ +- (range|netmask|router|dns|lease_time):.*\n`)
-	if n := len(stock.FindAllString(four, -1)); n != 5 {
-		t.Fatalf("%d lines are to be replaced, and not 5", n)
-	}
-	text = stock.ReplaceAllString(four+six, "")
-	if n := strings.Count(text, "# - subnets:"); n != 2 {
-		t.Fatalf("%d lines have subnets, and not 2", n)
-	}
-	text = strings.NewReplacer("# - subnets:", "- subnets:", `"%lo"`, `"127.0.0.1:0"`, `"[::%lo]:547"`, `"[::1]:0"`).Replace(text)
-	dir := files(t, map[string]string{"config.yml": text})
-	for _, name := range []string{"boot.example.yml", "subnets.example.yml"} {
-		if err := os.WriteFile(filepath.Join(dir, name), must(os.ReadFile("../../"+name)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	d := start(t, dir)
-	d.stops()
-	if want := `msg="subnets loaded" active=0 addresses=4296 file=subnets.example.yml networks=2`; strings.Count(d.log.String(), want) != 1 {
-		t.Errorf("not once: %s\n%s", want, d.log.String())
-	}
-}
-
 func TestHostileRequestsAreCountedAndTheDaemonGoesOn(t *testing.T) {
 	port := freePort(t, "udp4")
 	metrics := fmt.Sprintf("127.0.0.1:%d", freePort(t, "tcp4"))

@@ -77,7 +77,7 @@ func TestCheckLeavesNothingBehind(t *testing.T) {
 
 func TestCheckPassesOnTheShippedConfigurationAlsoWithoutCgo(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"config.example.yml", "boot.example.yml"} {
+	for _, name := range []string{"config.example.yml", "boot.example.yml", "subnets.example.yml"} {
 		b, err := os.ReadFile("../../" + name)
 		if err != nil {
 			t.Fatal(err)

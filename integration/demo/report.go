@@ -50,7 +50,7 @@ func (r report) title(dir string) {
 	p.line("%s", p.paint(bold, "Three machines boot through netboot-dhcpd and netboot-tftpd"))
 	p.line("  network   namespaces of its own, 192.0.2.0/24; no live network is touched")
 	p.line("  machines  QEMU, %s", how)
-	p.line("  files     %s: config.example.yml, boot.example.yml, logs, captures", dir)
+	p.line("  files     %s: config.example.yml and the files that it names, logs, captures", dir)
 }
 
 // boot prints a machine's timeline.

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -90,28 +91,28 @@ func Shipped() ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	const main, listen, rules = "config.example.yml", `listen: "%lo"`, "\nrules:"
-	var files []File
-	for _, name := range []string{main, "boot.example.yml"} {
-		data, err := os.ReadFile(filepath.Join(root, name))
+	files := []File{{Name: "config.example.yml"}, {Name: "boot.example.yml"}, {Name: "subnets.example.yml"}}
+	for i := range files {
+		data, err := os.ReadFile(filepath.Join(root, files[i].Name))
 		if err != nil {
 			return nil, err
 		}
-		content := string(data)
-		if name != main {
-			if !strings.Contains(content, rules) {
-				return nil, fmt.Errorf("%s: there is no line %s to add to; adapt the lab to the new example", name, rules)
-			}
-			content = strings.Replace(content, rules, rules+"\n  - {user-class: "+PlainClass+", file: "+biosFile+"} # for the demonstration", 1)
-		} else {
-			if !strings.Contains(content, listen) {
-				return nil, fmt.Errorf("%s: there is no line %s to change; adapt the lab to the new example", name, listen)
-			}
-			content = strings.Replace(content, listen, `listen: "%`+ServerInterface+`"`, 1)
-		}
-		files = append(files, File{name, content})
+		files[i].Content = string(data)
 	}
-	return files, nil
+	const listen, rules = `listen: "%lo"`, "\nrules:"
+	return files, errors.Join(
+		files[0].change(listen, `listen: "%`+ServerInterface+`"`),
+		files[1].change(rules, rules+"\n  - {user-class: "+PlainClass+", file: "+biosFile+"} # for the demonstration"),
+	)
+}
+
+// change replaces a text that must be there.
+func (f *File) change(from, to string) error {
+	if !strings.Contains(f.Content, from) {
+		return fmt.Errorf("%s: there is no %q to change; adapt the lab to the new example", f.Name, from)
+	}
+	f.Content = strings.Replace(f.Content, from, to, 1)
+	return nil
 }
 
 // configure puts the suite's configuration into the lab's directory and returns the path of its main file.
