@@ -1,7 +1,6 @@
 package tftpd_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"math/rand/v2"
@@ -15,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
+	"github.com/coredhcp-netboot/suite/internal/logtest"
 	"github.com/coredhcp-netboot/suite/tftpd"
 )
 
@@ -120,7 +120,7 @@ func (l *lab) metric(name string, labels ...string) float64 {
 // diary keeps what was logged.
 type diary struct {
 	log  *logrus.Logger
-	text lockedBuffer
+	text logtest.Text
 
 	mu      sync.Mutex
 	entries []*logrus.Entry
@@ -176,23 +176,6 @@ func (d *diary) count() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.entries)
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func must(t testing.TB, err error) {

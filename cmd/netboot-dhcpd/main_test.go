@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/coredhcp-netboot/suite/internal/logtest"
 )
 
 var builds struct {
@@ -214,17 +216,9 @@ func TestNoConfigurationAnywhereIsExplained(t *testing.T) {
 type daemon struct {
 	t    *testing.T
 	cmd  *exec.Cmd
-	log  lockedBuffer
+	log  logtest.Text
 	done chan error
 }
-
-type lockedBuffer struct {
-	sync.Mutex
-	b bytes.Buffer
-}
-
-func (l *lockedBuffer) add(line string) { l.Lock(); defer l.Unlock(); l.b.WriteString(line + "\n") }
-func (l *lockedBuffer) String() string  { l.Lock(); defer l.Unlock(); return l.b.String() }
 
 // start runs the daemon in a directory until it is ready.
 func start(t *testing.T, dir string, args ...string) *daemon {
@@ -242,7 +236,7 @@ func start(t *testing.T, dir string, args ...string) *daemon {
 	go func() {
 		seen := false
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			d.log.add(lines.Text())
+			fmt.Fprintln(&d.log, lines.Text())
 			if !seen && strings.Contains(lines.Text(), "msg=ready") {
 				seen = true
 				close(ready)

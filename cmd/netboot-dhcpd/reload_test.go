@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
+	"github.com/coredhcp-netboot/suite/internal/logtest"
 	"github.com/coredhcp-netboot/suite/internal/nettest"
 )
 
@@ -139,7 +139,7 @@ func TestUnderLoadNoRequestIsLostOrAnsweredFromHalfAMap(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	socket := filepath.Join(t.TempDir(), "m.sock")
-	var log lockedBuffer
+	var log logtest.Text
 	cmd := site.Command(program, "-c", filepath.Join(dir, "config.yml"), "-L", "warning", "--metrics", "unix:"+socket)
 	cmd.Stderr = &log
 	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
@@ -221,10 +221,4 @@ func TestUnderLoadNoRequestIsLostOrAnsweredFromHalfAMap(t *testing.T) {
 	if err := daemon.Stop(); err != nil || strings.Contains(log.String(), "DATA RACE") {
 		t.Errorf("ended with %v:\n%s", err, log.String())
 	}
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.Lock()
-	defer l.Unlock()
-	return l.b.Write(bytes.Clone(p))
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/coredhcp-netboot/suite/internal/lease/view"
+	"github.com/coredhcp-netboot/suite/internal/logtest"
 	"github.com/coredhcp-netboot/suite/internal/nettest"
 )
 
@@ -78,7 +79,7 @@ type leaseSite struct {
 	dir    string
 	run    *nettest.Process
 	cmd    *exec.Cmd
-	log    *lockedBuffer
+	log    *logtest.Text
 
 	ledger *ledger
 	crowds []*crowd
@@ -118,7 +119,7 @@ func newLeaseSite(t *testing.T, l lender, dir string, relays int) *leaseSite {
 // start runs the daemon, by a program before it if there is one, until it serves the relays.
 func (s *leaseSite) start(before ...string) {
 	s.t.Helper()
-	s.log = new(lockedBuffer)
+	s.log = new(logtest.Text)
 	args := append(before, build(s.t, "0"), "-c", filepath.Join(s.dir, "config.yml"), "-L", "warning", "--metrics", "unix:"+filepath.Join(s.dir, "m.sock"))
 	s.cmd = s.space.Command(args[0], args[1:]...)
 	s.cmd.Stderr = s.log

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
+	"github.com/coredhcp-netboot/suite/internal/logtest"
 	"github.com/coredhcp-netboot/suite/plugins/subnets"
 	"github.com/coredhcp-netboot/suite/server"
 	"github.com/coredhcp-netboot/suite/server/request"
@@ -33,27 +34,9 @@ type lab struct {
 	facts   request.Facts
 	metrics *prometheus.Registry
 	clock   *clock
-	log     logText
+	log     logtest.Text
 	// more are plugins behind subnets.
 	more []*plugins.Plugin
-}
-
-// logText is a log that several goroutines write.
-type logText struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // clock is a host's, which goes on when a test says so.

@@ -1,7 +1,6 @@
 package hook_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,26 +20,14 @@ import (
 
 	"github.com/coredhcp-netboot/suite/internal/lease"
 	"github.com/coredhcp-netboot/suite/internal/lease/hook"
+	"github.com/coredhcp-netboot/suite/internal/logtest"
 )
 
 // lab is a hook that runs.
 type lab struct {
 	*hook.Hook
 	registry *prometheus.Registry
-	mu       sync.Mutex
-	said     bytes.Buffer
-}
-
-func (l *lab) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.said.Write(b)
-}
-
-func (l *lab) log() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.said.String()
+	said     logtest.Text
 }
 
 func start(t *testing.T, c hook.Config) *lab {
@@ -50,7 +37,7 @@ func start(t *testing.T, c hook.Config) *lab {
 	}
 	l := &lab{registry: prometheus.NewRegistry()}
 	log := logrus.New()
-	log.SetOutput(l)
+	log.SetOutput(&l.said)
 	l.Hook = hook.Start(c, func(s int64) time.Time { return time.Unix(s, 0) }, logrus.NewEntry(log), hook.NewCounts(l.registry))
 	return l
 }
@@ -136,8 +123,8 @@ func TestAProgramThatFailsOrHangsIsCountedAndLogged(t *testing.T) {
 	l.Tell(leased(1))
 	l.Close()
 	l.counts(t, 0, 1, 0)
-	if !strings.Contains(l.log(), "exit status 3") || !strings.Contains(l.log(), "out of") || strings.Contains(l.log(), "\x1b") {
-		t.Errorf("%s", l.log())
+	if !strings.Contains(l.said.String(), "exit status 3") || !strings.Contains(l.said.String(), "out of") || strings.Contains(l.said.String(), "\x1b") {
+		t.Errorf("%s", l.said.String())
 	}
 	// What it leaves behind when it ends well is not waited for, and no failure of its own.
 	path, _ = program(t, "sleep 5 & exit 0\n")
@@ -152,8 +139,8 @@ func TestAProgramThatFailsOrHangsIsCountedAndLogged(t *testing.T) {
 	l.Tell(leased(1))
 	l.Close()
 	l.counts(t, 0, 1, 0)
-	if !strings.Contains(l.log(), "killed: it took longer than 100ms") || time.Since(began) > 30*time.Second {
-		t.Errorf("after %s: %s", time.Since(began), l.log())
+	if !strings.Contains(l.said.String(), "killed: it took longer than 100ms") || time.Since(began) > 30*time.Second {
+		t.Errorf("after %s: %s", time.Since(began), l.said.String())
 	}
 }
 
@@ -165,8 +152,8 @@ func TestWhatIsTooMuchIsDroppedAndTheTellerNeverWaits(t *testing.T) {
 	}
 	l.Close() // gives up those that wait when its time is over
 	l.counts(t, 0, 1, 999)
-	if n := strings.Count(l.log(), "events are dropped"); n != 1 {
-		t.Errorf("logged %d times: %s", n, l.log())
+	if n := strings.Count(l.said.String(), "events are dropped"); n != 1 {
+		t.Errorf("logged %d times: %s", n, l.said.String())
 	}
 	l = start(t, hook.Config{Run: []string{path}})
 	l.Close()
@@ -202,8 +189,8 @@ func TestJSONIsPosted(t *testing.T) {
 	l.Tell(leased(1))
 	l.Close()
 	l.counts(t, 0, 1, 0)
-	if len(got) != 1 || !strings.Contains(l.log(), "307") {
-		t.Errorf("a redirect is followed: %q\n%s", got, l.log())
+	if len(got) != 1 || !strings.Contains(l.said.String(), "307") {
+		t.Errorf("a redirect is followed: %q\n%s", got, l.said.String())
 	}
 }
 
