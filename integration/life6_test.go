@@ -16,12 +16,6 @@ import (
 )
 
 const (
-	campusConfig6 = `server6:
-  listen: ["[ff02::1:2%eth1]:547"]
-  plugins:
-    - server_id: LL 52:54:00:00:00:01
-    - subnets: subnets.yml
-`
 	// There is one address and one prefix. T1 is after 5 s, T2 after 8.
 	campusSubnets6 = `leases: leases
 networks:
@@ -99,7 +93,7 @@ func TestDHCPv6ClientsTakeRenewRebindAndRelease(t *testing.T) {
 	for _, client := range dhcpClients6 {
 		t.Run(client.name, func(t *testing.T) {
 			t.Parallel()
-			c := newCampus(t, campusConfig6, campusSubnets6)
+			c := newCampus(t, subnetsConfig6, campusSubnets6)
 			end, err := lab.AdvertiseDHCPv6(c.serve, "eth1")
 			c.must(err)
 			defer func() { c.must(end()) }()

@@ -15,15 +15,15 @@ var (
 	agentIP  = [4]byte{192, 0, 2, 2}
 )
 
-// wire is an echo on one side of a cable, and on the other a port of the kind that the test wants.
-func wire(t testing.TB, attached bool) *dhcp.Port {
+// cable is a server's space with srv0 and 192.0.2.1, and its machines' with eth0 and 192.0.2.2.
+func cable(t testing.TB) (server, machines *nettest.Space) {
 	t.Helper()
 	n := nettest.New(t)
 	server, err := n.Space("server")
 	if err != nil {
 		t.Fatal(err)
 	}
-	machines, err := n.Space("machines")
+	machines, err = n.Space("machines")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,6 +36,13 @@ func wire(t testing.TB, attached bool) *dhcp.Port {
 	if err := machines.Address("eth0", netip.MustParsePrefix("192.0.2.2/24")); err != nil {
 		t.Fatal(err)
 	}
+	return server, machines
+}
+
+// wire is an echo on one side of a cable, and on the other a port of the kind that the test wants.
+func wire(t testing.TB, attached bool) *dhcp.Port {
+	t.Helper()
+	server, machines := cable(t)
 	echo := &dhcp.Echo{Interface: "srv0", Address: serverIP}
 	if err := server.Do(echo.Open); err != nil {
 		t.Fatal(err)
@@ -44,7 +51,7 @@ func wire(t testing.TB, attached bool) *dhcp.Port {
 	ended := make(chan error, 1)
 	go func() { ended <- echo.Run(ctx) }()
 	var port *dhcp.Port
-	err = machines.Do(func() (err error) {
+	err := machines.Do(func() (err error) {
 		if attached {
 			port, err = dhcp.Attached("eth0")
 		} else {

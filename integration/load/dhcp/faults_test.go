@@ -3,14 +3,12 @@ package dhcp_test
 import (
 	"encoding/binary"
 	"net"
-	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/coredhcp-netboot/suite/integration/load/dhcp"
-	"github.com/coredhcp-netboot/suite/internal/nettest"
 )
 
 // liar is a server that answers rightly, but for what the test does to its answers before they leave.
@@ -37,24 +35,7 @@ func answer(request *dhcpv4.DHCPv4) ([]byte, error) {
 // serve runs the liar in a namespace, and returns a relay agent's port in another.
 func serve(t *testing.T, lie liar) *dhcp.Port {
 	t.Helper()
-	n := nettest.New(t)
-	server, err := n.Space("server")
-	if err != nil {
-		t.Fatal(err)
-	}
-	machines, err := n.Space("machines")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Veth("srv0", machines, "eth0"); err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Address("srv0", netip.MustParsePrefix("192.0.2.1/24")); err != nil {
-		t.Fatal(err)
-	}
-	if err := machines.Address("eth0", netip.MustParsePrefix("192.0.2.2/24")); err != nil {
-		t.Fatal(err)
-	}
+	server, machines := cable(t)
 	var conn net.PacketConn
 	if err := server.Do(func() (err error) { conn, err = net.ListenPacket("udp4", ":67"); return err }); err != nil {
 		t.Fatal(err)

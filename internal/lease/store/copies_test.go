@@ -3,7 +3,6 @@ package store_test
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -68,18 +67,7 @@ func TestWhereThereAreNoLeasesTheCopyHasNone(t *testing.T) {
 	s := open(t, filepath.Join(dir, "leases"), store.Settings{})
 	s.leases(dell, time.Hour)
 	s.close()
-	name, err := filepath.Glob(filepath.Join(dir, "leases", "*.journal"))
-	if err != nil || len(name) != 1 {
-		t.Fatal(name, err)
-	}
-	b, err := os.ReadFile(name[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	b[40] ^= 1
-	if err := os.WriteFile(name[0], b, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	damage(t, filepath.Join(dir, "leases"))
 	copied, err := looks.Of(filepath.Join(dir, "leases"))
 	var damaged *journal.DamagedError
 	if err != nil || !errors.As(told.Err, &damaged) {

@@ -173,6 +173,19 @@ func TestWithoutADaemonTheFilesAreRead(t *testing.T) {
 		t.Errorf("%v, %v", names, err)
 	}
 
+	damage(t, dir)
+	var damaged *journal.DamagedError
+	if _, err := lease.Look(clock, dir); !errors.As(err, &damaged) {
+		t.Errorf("%v", err)
+	}
+	if _, err := lease.Look(clock, t.TempDir()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+}
+
+// damage changes a bit of the only journal in a directory.
+func damage(t *testing.T, dir string) {
+	t.Helper()
 	name, err := filepath.Glob(filepath.Join(dir, "*.journal"))
 	if err != nil || len(name) != 1 {
 		t.Fatal(name, err)
@@ -184,13 +197,6 @@ func TestWithoutADaemonTheFilesAreRead(t *testing.T) {
 	b[40] ^= 1
 	if err := os.WriteFile(name[0], b, 0o600); err != nil {
 		t.Fatal(err)
-	}
-	var damaged *journal.DamagedError
-	if _, err := lease.Look(clock, dir); !errors.As(err, &damaged) {
-		t.Errorf("%v", err)
-	}
-	if _, err := lease.Look(clock, t.TempDir()); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("%v", err)
 	}
 }
 
