@@ -57,7 +57,7 @@ func leases(args []string, out, help io.Writer) error {
 	fset.StringVarP(&f.config, "config", "c", "", "configuration file that says where leases are (default: where netboot-dhcpd looks)")
 	fset.StringVar(&f.dir, "dir", "", "directory of leases, instead of the configuration")
 	f.filter.add(fset)
-	fset.StringVar(&f.format, "format", "table", "table, json (an object in each line) or dhcpd (as the file dhcpd.leases)")
+	fset.StringVar(&f.format, "format", "table", "table, json (an object in each line) or dhcpd (as the file dhcpd.leases, which has IPv4 alone)")
 	fset.BoolVar(&f.asJSON, "json", false, "short for --format json")
 	fset.SortFlags = false
 	fset.Usage = func() { fmt.Fprint(help, leasesUsage+fset.FlagUsages()) }
