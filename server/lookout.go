@@ -45,7 +45,12 @@ func (l *lookout) run() error {
 				tick.Stop()
 			}
 		case int(l.readers.Load()) <= len(l.engine.queues) && r.relieve(turn):
+			slow := r
 			r, seen = l.start(), 0
+			slow.leave()
+			for _, q := range l.engine.queues { // what it has not begun is for their workers
+				q.work.Signal()
+			}
 		}
 	}
 }

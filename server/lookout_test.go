@@ -26,6 +26,14 @@ type counter struct {
 
 func openCounter(t *testing.T, all ...*plugins.Plugin) *counter {
 	t.Helper()
+	k := layCounter(t, all...)
+	k.opens()
+	return k
+}
+
+// layCounter is a counter that nobody reads at before it opens.
+func layCounter(t *testing.T, all ...*plugins.Plugin) *counter {
+	t.Helper()
 	o := open(t, Options{Workers: 4, Queue: 4096, Rate: &Rate{}}, nil, all...)
 	c, err := bind(net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, false, false)
 	if err != nil {
@@ -39,22 +47,25 @@ func openCounter(t *testing.T, all ...*plugins.Plugin) *counter {
 		t.Fatal(err)
 	}
 	k := &counter{office: o, t: t, lookout: newLookout(o.Engine, c), conn: c, relay: relay, closed: make(chan error, 1)}
-	for _, q := range o.queues {
+	return k
+}
+
+func (k *counter) opens() {
+	for _, q := range k.queues {
 		k.workers.Add(1)
-		go func() { defer k.workers.Done(); newWorker(o.Engine, q).run() }()
+		go func() { defer k.workers.Done(); newWorker(k.Engine, q).run() }()
 	}
 	go func() { k.closed <- k.lookout.run() }()
-	t.Cleanup(func() {
+	k.t.Cleanup(func() {
 		k.stops()
-		for _, q := range o.queues {
+		for _, q := range k.queues {
 			q.close()
 		}
 		k.workers.Wait()
-		o.working.Wait()
-		_ = c.close()
-		_ = relay.Close()
+		k.working.Wait()
+		_ = k.conn.close()
+		_ = k.relay.Close()
 	})
-	return k
 }
 
 // stops ends reading, and returns when nobody reads any more.
@@ -66,7 +77,7 @@ func (k *counter) stops() {
 			k.t.Error(err)
 		}
 		k.closed <- err
-	case <-time.After(20 * time.Second):
+	case <-time.After(4 * time.Second):
 		k.t.Fatal("somebody reads on")
 	}
 }
@@ -102,7 +113,7 @@ func (k *counter) port() (port int) {
 // hears is the machine and the number of the next reply.
 func (k *counter) hears() (machine, n int) {
 	k.t.Helper()
-	if err := k.relay.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := k.relay.SetReadDeadline(time.Now().Add(4 * time.Second)); err != nil {
 		k.t.Fatal(err)
 	}
 	b := make([]byte, 1500)
@@ -167,7 +178,7 @@ func (b *blocker) keep(k *counter, machine int) {
 	k.says(machine, 0)
 	select {
 	case <-b.begun:
-	case <-time.After(20 * time.Second):
+	case <-time.After(4 * time.Second):
 		k.t.Fatalf("nobody serves machine %d", machine)
 	}
 }
@@ -209,12 +220,43 @@ func TestAPluginThatBlocksStopsOnlyTheMachinesOfItsQueue(t *testing.T) {
 	}
 }
 
+func TestWhoIsReadWithAMachineWhosePluginBlocksIsServed(t *testing.T) {
+	b := newBlocker()
+	k := layCounter(t, b.plugin())
+	queues := k.sharing(64)
+	b.keeps[queues[2][0]] = true
+	for q := range uint64(len(k.queues)) { // one batch
+		k.says(queues[q][0], 0)
+	}
+	k.opens()
+	goOn := sync.OnceFunc(func() { close(b.let) })
+	t.Cleanup(goOn)
+	heard := map[int]bool{}
+	for range 3 {
+		m, _ := k.hears()
+		heard[m] = true
+	}
+	for _, q := range []uint64{0, 1, 3} {
+		m := queues[q][0]
+		if k.says(m, 1); !heard[m] {
+			t.Errorf("machine %d is not served", m)
+		}
+		if again, n := k.hears(); again != m || n != 1 {
+			t.Errorf("%d of machine %d, want 1 of %d", n, again, m)
+		}
+	}
+	goOn()
+	if m, _ := k.hears(); m != queues[2][0] {
+		t.Fatalf("machine %d", m)
+	}
+}
+
 func TestABlockedReaderIsRelievedAfterARestToo(t *testing.T) {
 	b := newBlocker()
 	k := openCounter(t, b.plugin())
 	queues := k.sharing(64)
 	slow, other := queues[0][0], queues[1][0]
-	for deadline := time.Now().Add(20 * time.Second); !k.lookout.asleep.Load(); {
+	for deadline := time.Now().Add(4 * time.Second); !k.lookout.asleep.Load(); {
 		if time.Now().After(deadline) {
 			t.Fatal("it looks on although nothing comes in")
 		}

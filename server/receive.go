@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,8 +26,10 @@ type reader struct {
 	lookout *lookout
 	in      *inbox
 	worker  *worker
-	begun   []*queue      // whose replies have not left
 	turn    atomic.Uint64 // even: it reads; odd: it serves; and relieved, when another one reads
+
+	leaving sync.Mutex
+	begun   []*queue // that are served, and whose replies have not left
 }
 
 const relieved = 1 << 63
@@ -60,20 +63,34 @@ func (r *reader) run() error {
 	}
 }
 
-// serve serves what it can of each queue. The replies leave together; until then nobody else serves those clients.
+// serve serves what it can of each queue. The replies leave together; until then nobody else serves those clients. Of a
+// reader that was relieved they leave at once.
 func (r *reader) serve() {
-	begun := r.begun[:0]
 	for _, q := range r.engine.queues {
-		if q.tryBegin() {
-			r.worker.serveSome(q)
-			begun = append(begun, q)
+		if !q.tryBegin() {
+			continue
+		}
+		r.worker.serveSome(q)
+		r.leaving.Lock()
+		r.begun = append(r.begun, q)
+		r.leaving.Unlock()
+		if r.turn.Load()&relieved != 0 {
+			r.leave()
 		}
 	}
+	r.leave()
+}
+
+// leave sends the replies of the queues that are served, and leaves those to others. The lookout calls it too, so that no
+// client waits for the handler that another one's request is with.
+func (r *reader) leave() {
+	r.leaving.Lock()
+	defer r.leaving.Unlock()
 	r.worker.outbox.flush()
-	for _, q := range begun {
+	for _, q := range r.begun {
 		q.done()
 	}
-	r.begun = begun
+	r.begun = r.begun[:0]
 }
 
 // relieve makes the reader end after this turn; false: the turn is over.

@@ -2,15 +2,18 @@ package server
 
 import (
 	"net/netip"
+	"sync"
 	"unsafe"
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 )
 
-// outbox collects replies, so that many leave by one system call. It belongs to one goroutine.
+// outbox collects replies, so that many leave by one system call. One goroutine adds to it; another one may flush it if
+// that takes long.
 type outbox struct {
 	engine *Engine
+	mu     sync.Mutex
 	boxes  map[sender]*letters
 	// used are the sockets by which clients' replies left at last. They are few: clients may share a place.
 	used [64]sender
@@ -26,6 +29,8 @@ func newOutbox(e *Engine) *outbox {
 
 // add takes a reply that leaves by the socket that its request came from, or as a frame past it. The payload is copied.
 func (o *outbox) add(client uint64, via *conn, r *route, payload []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if via.link != nil && r.to.Addr() == broadcast4.Addr() {
 		r.mac, r.framed = [6]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, true
 	}
@@ -74,6 +79,8 @@ func (o *outbox) empty(s sender) {
 
 // flush sends all that was added.
 func (o *outbox) flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	for s := range o.boxes {
 		o.empty(s)
 		if s.closed() {
