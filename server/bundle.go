@@ -28,15 +28,20 @@ type bundler struct {
 	leaders [batchSize]int // the first letter of each bundle
 	counts  [batchSize]int
 	size    int
+
+	last path // that was asked for
+	cuts bool // on it
 }
 
 // bundle makes messages of letters. Those of a client stay in order.
 func (b *bundler) bundle(l *letters) []mmsghdr {
 	b.size = 0
 	for i := range l.size {
-		k := l.after(i, &b.in)
-		for k < b.size && !b.takes(k, l, i) {
-			k++
+		k := b.size
+		if b.may(l.paths[i]) {
+			for k = l.after(i, &b.in); k < b.size && !b.takes(k, l, i); {
+				k++
+			}
 		}
 		if k == b.size {
 			b.leaders[k], b.counts[k] = i, 0
@@ -79,9 +84,16 @@ func (l *letters) after(i int, in *[batchSize]int) int {
 func (b *bundler) takes(k int, l *letters, i int) bool {
 	first := b.leaders[k]
 	size, on := len(l.bytes[first]), l.paths[first]
-	return on.to.IsValid() && size == len(l.bytes[i]) && l.names[first] == l.names[i] && on == l.paths[i] &&
-		b.counts[k] < mostSegments && (b.counts[k]+1)*size <= longestBundle &&
-		(b.counts[k] > 1 || b.known.cut(on) && !b.refused[on])
+	return size == len(l.bytes[i]) && l.names[first] == l.names[i] && on == l.paths[i] &&
+		b.counts[k] < mostSegments && (b.counts[k]+1)*size <= longestBundle
+}
+
+// may tells whether bundles are cut on a path. Most letters go the way of the one before, and are not asked for again.
+func (b *bundler) may(on path) bool {
+	if b.size == 0 || on != b.last {
+		b.last, b.cuts = on, on.to.IsValid() && !b.refused[on] && b.known.cut(on)
+	}
+	return b.cuts
 }
 
 // segment tells the kernel to cut a bundle into datagrams of size bytes.
@@ -100,20 +112,24 @@ func refuses(err error) bool {
 	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EIO) || errors.Is(err, unix.EMSGSIZE)
 }
 
-// unbundle puts the letters of the i-th message in its place, and remembers that its path takes no bundle.
-func (b *bundler) unbundle(l *letters, messages []mmsghdr, i int) []mmsghdr {
-	alone := messages[i]
+// refuse remembers that the path of a bundle takes none.
+func (b *bundler) refuse(l *letters, bundle *mmsghdr) {
 	if len(b.refused) >= maxPaths {
 		clear(b.refused)
 	}
 	if b.refused == nil {
 		b.refused = map[path]bool{}
 	}
-	for n := range l.names { // the message has its first letter's
-		if alone.msg.Name == (*byte)(unsafe.Pointer(&l.names[n])) {
+	for n := range l.names { // the bundle has its first letter's
+		if bundle.msg.Name == (*byte)(unsafe.Pointer(&l.names[n])) {
 			b.refused[l.paths[n]] = true
 		}
 	}
+}
+
+// unbundle puts the letters of the i-th message in its place.
+func unbundle(messages []mmsghdr, i int) []mmsghdr {
+	alone := messages[i]
 	alone.msg.SetControllen(int(alone.msg.Controllen) - unix.CmsgSpace(2))
 	if alone.msg.Controllen == 0 {
 		alone.msg.Control = nil

@@ -192,6 +192,58 @@ func TestEachReplyOfABundleThatGoesNowhereIsCounted(t *testing.T) {
 	}
 }
 
+// crammed is a kernel without the memory for a bundle.
+type crammed struct{ *wayOut }
+
+func (c crammed) sendmmsg(messages []mmsghdr) (int, error) {
+	for i := range messages {
+		if messages[i].msg.Iovlen > 1 {
+			if i > 0 {
+				return c.wayOut.sendmmsg(messages[:i])
+			}
+			c.refused = append(c.refused, unix.ENOBUFS)
+			return 0, unix.ENOBUFS
+		}
+	}
+	return c.wayOut.sendmmsg(messages)
+}
+
+func TestABundleThatTheKernelHasNoMemoryForLeavesOneByOne(t *testing.T) {
+	w := lay(t, "127.0.0.1", 65536)
+	replies := storm(w.to, "127.0.0.1")
+	plain := w.send(t, true, replies)
+	w.via.sends = crammed{w.way}
+	if bundled := w.send(t, false, replies); !slices.Equal(plain, bundled) {
+		t.Error("the relay hears other replies, or in another order")
+	}
+	if len(w.way.refused) == 0 || w.way.messages != batchSize {
+		t.Errorf("the kernel took %d messages and refused %v", w.way.messages, w.way.refused)
+	}
+	w.via.sends = w.way
+	if w.send(t, false, replies); w.way.messages > batchSize/2 {
+		t.Errorf("with memory again the kernel took %d messages", w.way.messages)
+	}
+}
+
+func BenchmarkBundle(b *testing.B) {
+	for name, cut := range map[string]bool{"cut": true, "whole": false} {
+		b.Run(name, func(b *testing.B) {
+			o := open(b, Options{Workers: 1}, nil, pass())
+			via := &conn{sends: o.sent, bundles: true, local: asked}
+			on := via.path(way{}, relay.Addr())
+			o.paths.known.Store(&map[path]bool{on: cut})
+			out := newOutbox(o.Engine)
+			for i := range batchSize {
+				out.add(uint64(i)<<8, via, &route{to: relay}, make([]byte, 300))
+			}
+			l := out.boxes[o.sent]
+			for b.Loop() {
+				l.bundler.bundle(l)
+			}
+		})
+	}
+}
+
 func TestABundleIsNoLongerThanADatagramMayBe(t *testing.T) {
 	w := lay(t, "127.0.0.1", 65536)
 	var replies []reply

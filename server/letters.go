@@ -95,8 +95,11 @@ func (l *letters) send(s sender) (lost int, first error) {
 		case errors.Is(err, unix.EAGAIN), errors.Is(err, net.ErrClosed): // it takes no others either
 			n = len(messages) - done
 			lost += inside(messages[done:])
-		case err != nil && messages[done].msg.Iovlen > 1 && refuses(err):
-			messages = l.bundler.unbundle(l, messages, done)
+		case err != nil && messages[done].msg.Iovlen > 1: // each may fare better, as where memory is short
+			if refuses(err) {
+				l.bundler.refuse(l, &messages[done])
+			}
+			messages = unbundle(messages, done)
 			continue
 		case err != nil: // such as a host that cannot be reached; those behind it are tried again
 			n = 1
