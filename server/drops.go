@@ -136,7 +136,7 @@ func (d *drops) failed(err error) {
 	case errors.As(err, &dropped):
 		d.count(dropped.why)
 		switch dropped.why {
-		case dropHLen, dropTooLong, dropEncode, dropHold:
+		case dropHLen, dropTooLong, dropEncode, dropHold, dropSend:
 			d.say(logrus.WarnLevel, dropped.why, logrus.Fields{"because": dropped.text})
 		}
 	case errors.As(err, &decided):

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -56,5 +57,28 @@ func TestAReplyThatIsHeldForLongIsGivenUpAndTheOthersAreNot(t *testing.T) {
 	o.held.run()
 	if n := testutil.ToFloat64(o.drops.hot[dropHold]); o.sent.count != 1 || n != 2 || o.queues[0].held != 0 {
 		t.Errorf("%d replies left, %v were given up and %d are held; want 1, 2 and 0", o.sent.count, n, o.queues[0].held)
+	}
+}
+
+func TestAHeldReplyThatAPluginSendsNowhereCostsThisReplyAlone(t *testing.T) {
+	lost := plugin("lost", func(req, resp *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, bool) {
+		r := request.Of(req)
+		if req.ClientHWAddr[5] == 1 {
+			r.Deliver(request.Delivery{To: netip.MustParseAddrPort("[2001:db8::1]:68"), MAC: req.ClientHWAddr})
+		}
+		var later func(error)
+		err := r.Hold(func(d func(error)) { later = d })
+		t.Cleanup(func() { later(nil) }) // before the office closes
+		return resp, err != nil
+	})
+	o := open(t, Options{Workers: 1, Rate: &Rate{}}, nil, lost)
+	w := newWorker(o.Engine, o.queues[0])
+	for i := range 3 {
+		if err := w.serve(&packet{data: message(t, dhcpv4.MessageTypeRequest, i), via: o.four, facts: *relayed()}); err != nil {
+			o.drops.failed(err)
+		}
+	}
+	if n := testutil.ToFloat64(o.drops.hot[dropSend]); n != 1 || o.queues[0].held != 2 {
+		t.Errorf("%v are dropped and %d are held, want 1 and 2", n, o.queues[0].held)
 	}
 }

@@ -98,6 +98,9 @@ func (w *worker) serve4(p *packet) error {
 	}
 	encode, delivery := r.Asked()
 	way := route4(req, resp, &p.facts, now.ours).override(delivery, p.facts.Interface.Index)
+	if !way.to.Addr().Is4() {
+		return &dropError{dropSend, "a plugin has a DHCPv4 reply go to " + way.to.String()}
+	}
 	if err := w.encode4(req, resp, encode, limit4(req, kind, len(p.data))); err != nil {
 		return err
 	}
