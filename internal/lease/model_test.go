@@ -167,12 +167,15 @@ func (m *model) decline(owner string, i int) bool {
 	return true
 }
 
-// restart forgets offers, and that a quarantine was ended early. Who has lost its last address to another is then known by the one before.
-func (m *model) restart() {
+// restart forgets offers, and that a quarantine was ended early, unless a snapshot has it: end tells. Who has lost its last
+// address to another is then known by the one before.
+func (m *model) restart(end func(i int) int64) {
 	for i := range m.addrs {
 		m.addrs[i].heldBy = ""
-		if end := m.addrs[i].rests; end > m.seconds() {
-			m.addrs[i].abandoned, m.addrs[i].end = true, end
+		if a := &m.addrs[i]; a.rests > 0 && end(i) != a.end {
+			a.abandoned, a.end = a.rests > m.seconds(), a.rests
+		} else if a.rests != a.end {
+			a.rests = 0
 		}
 		owner, was := strings.CutPrefix(m.addrs[i].owner, gone)
 		if !was || m.last(owner) >= 0 {
@@ -260,7 +263,7 @@ func doesWhatASimpleOneDoes(t *testing.T, seed uint64, k kind) {
 			s.clock.steps(time.Duration(r.IntN(49)-24) * time.Hour)
 			if r.IntN(2) == 0 {
 				s.restarts(t)
-				m.restart()
+				m.restart(func(i int) int64 { return s.on(s.unit(1 + i)).End })
 			}
 		}
 	}
