@@ -75,13 +75,13 @@ func (p *paths) cut(on path) bool {
 func (p *paths) answer(ctx context.Context, i *interfaces) {
 	var forget <-chan time.Time
 	known := map[path]bool{}
+	now := i.now.Load()
 	for {
-		now := i.now.Load()
 		select {
 		case <-ctx.Done():
 			return
-		case <-now.next:
-			known = map[path]bool{}
+		case <-now.next: // also if that was while the kernel was asked
+			now, known = i.now.Load(), map[path]bool{}
 		case <-forget:
 			known = map[path]bool{}
 		case on := <-p.asked:
