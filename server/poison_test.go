@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 
 	"github.com/coredhcp-netboot/suite/internal/lease/control"
 	"github.com/coredhcp-netboot/suite/internal/lease/view"
+	"github.com/coredhcp-netboot/suite/internal/logtest"
 	"github.com/coredhcp-netboot/suite/plugins/boot"
 	"github.com/coredhcp-netboot/suite/plugins/pool"
 	"github.com/coredhcp-netboot/suite/plugins/subnets"
@@ -48,14 +48,7 @@ func (x *exchange4) spoil() {
 type town struct {
 	*office
 	dir string
-	mu  sync.Mutex
-	log bytes.Buffer
-}
-
-func (w *town) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.log.Write(b)
+	log logtest.Text
 }
 
 // settle opens a town; files are beside its leases, and DIR in them is where.
@@ -66,7 +59,7 @@ func settle(t *testing.T, files map[string]string, chain func(dir string, log *l
 		check(t, os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600))
 	}
 	log := logrus.New()
-	log.SetOutput(w)
+	log.SetOutput(&w.log)
 	log.SetLevel(logrus.DebugLevel)
 	w.office = open(t, Options{Workers: 1, Queue: 1 << 20, Rate: &Rate{}}, nil, chain(w.dir, logrus.NewEntry(log))...)
 	if !w.chain.forgets {
@@ -79,9 +72,7 @@ func settle(t *testing.T, files map[string]string, chain func(dir string, log *l
 // remembers tells where a poison is in what the town keeps.
 func (w *town) remembers(t *testing.T) (places []string) {
 	t.Helper()
-	w.mu.Lock()
-	all := map[string][]byte{"log": bytes.Clone(w.log.Bytes())}
-	w.mu.Unlock()
+	all := map[string][]byte{"log": []byte(w.log.String())}
 	check(t, fs.WalkDir(os.DirFS(w.dir), ".", func(name string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			all[name], err = os.ReadFile(filepath.Join(w.dir, name))
