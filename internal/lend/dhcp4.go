@@ -33,9 +33,6 @@ func MeansUs(req, resp *dhcpv4.DHCPv4) bool {
 	return !meant.IsValid() || meant.IsUnspecified() || !ours.IsValid() || meant == ours
 }
 
-// LeavesAfterOffer tells the boot ROM of a Raspberry Pi, which takes an OFFER for its lease and sends no REQUEST.
-func LeavesAfterOffer(req *dhcpv4.DHCPv4) bool { return netboot.IsPiROM4(req) }
-
 // Refuse makes the reply a NAK, which tells the client to begin anew.
 func Refuse(nak *dhcpv4.DHCPv4) {
 	for code := range nak.Options {

@@ -165,7 +165,8 @@ func fromPi(mac MAC, uuid []byte) bool {
 	return false
 }
 
-// IsPiROM4 tells the boot ROM or EEPROM of a Raspberry Pi. For all other machines it is cheap.
+// IsPiROM4 tells the boot ROM or EEPROM of a Raspberry Pi, which takes an OFFER for its lease and sends no REQUEST. For all
+// other machines it is cheap.
 func IsPiROM4(req *dhcpv4.DHCPv4) bool {
 	class := option4(req, optClass60)
 	if !bytes.HasPrefix(class, []byte("PXEClient")) || !fromPi(MACFrom(req.ClientHWAddr), option4(req, optUUID97)) &&

@@ -12,6 +12,7 @@ import (
 
 	"github.com/coredhcp-netboot/suite/internal/lease"
 	"github.com/coredhcp-netboot/suite/internal/lend"
+	"github.com/coredhcp-netboot/suite/internal/netboot"
 	"github.com/coredhcp-netboot/suite/server/request"
 )
 
@@ -104,7 +105,7 @@ func (h *chain) discover(a *asker) (*dhcpv4.DHCPv4, bool) {
 		h.exhausted(a)
 		return nil, true
 	}
-	if !lend.LeavesAfterOffer(a.req) {
+	if !netboot.IsPiROM4(a.req) {
 		h.write(a, got, h.time)
 		if h.log.Logger.IsLevelEnabled(logrus.DebugLevel) {
 			h.fields(a, got).Debug("offered")

@@ -97,7 +97,7 @@ func (x *exchange) offer(p plan) (*dhcpv4.DHCPv4, bool) {
 	if err := x.pingFirst(got); err != nil {
 		return x.drop(plan{because: err.Error(), quiet: errors.Is(err, errAsked)})
 	}
-	if p.verb == lendNow || lend.LeavesAfterOffer(x.req) {
+	if p.verb == lendNow || netboot.IsPiROM4(x.req) {
 		return x.lend(got, p)
 	}
 	x.leave(x.under, x.now, got)
